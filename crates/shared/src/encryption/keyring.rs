@@ -1,0 +1,241 @@
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use fernet::Fernet;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::ciphertext::{Ciphertext, KeyId};
+use super::envelope::{self, Binding, Mismatch};
+
+/// Why a list of keys is not a keyring. The value of a key is never part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyringError {
+    /// There is no key.
+    #[error("it holds no key")]
+    Empty,
+    /// A key, counted from 1, is not 32 bytes in canonical base64url.
+    #[error("key {0} is not 32 bytes in base64url with padding (44 characters)")]
+    Malformed(usize),
+    /// A key, counted from 1, stands in the list already.
+    #[error("key {0} stands in the list already")]
+    Duplicate(usize),
+}
+
+/// Why a token cannot be shown as the text of the place where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The key that sealed it is not in the ring.
+    #[error("sealed with a key that this app does not hold")]
+    UnknownKey,
+    /// It was changed after it was sealed, or is no token.
+    #[error("changed after it was sealed")]
+    Tampered,
+    /// It is genuine but was sealed for another message, sender or revision.
+    #[error("sealed for another place")]
+    Moved,
+    /// It is genuine but its envelope has a version that this release does not know.
+    #[error("sealed by a newer release")]
+    Version,
+}
+
+impl Unreadable {
+    /// The stable code that API clients and metrics see.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownKey => "unknown_key",
+            Self::Tampered => "tampered",
+            Self::Moved => "moved",
+            Self::Version => "unsupported_version",
+        }
+    }
+}
+
+impl From<Mismatch> for Unreadable {
+    fn from(mismatch: Mismatch) -> Self {
+        match mismatch {
+            Mismatch::Moved => Self::Moved,
+            Mismatch::Version => Self::Version,
+        }
+    }
+}
+
+struct Key {
+    id: KeyId,
+    fernet: Fernet,
+}
+
+/// A ring of Fernet keys: the first seals, all open.
+///
+/// Only the layers of this module can seal and open with it; its holder can merely hand it to them.
+pub struct Keyring {
+    keys: Vec<Key>,
+}
+
+impl Keyring {
+    /// Reads keys separated by commas; white space and line ends around a key are ignored.
+    pub fn parse(list: &str) -> Result<Self, KeyringError> {
+        let texts = list.split(',').map(str::trim);
+        if list.trim().is_empty() {
+            return Err(KeyringError::Empty);
+        }
+        let mut keys: Vec<Key> = Vec::new();
+        for (text, number) in texts.zip(1..) {
+            let bytes = Zeroizing::new(URL_SAFE.decode(text).unwrap_or_default());
+            // The library accepts other spellings too; one key must have one spelling to be recognised twice.
+            if bytes.len() != 32 {
+                return Err(KeyringError::Malformed(number));
+            }
+            let fernet = Fernet::new(text).ok_or(KeyringError::Malformed(number))?;
+            let id = key_id(&bytes);
+            if keys.iter().any(|key| key.id == id) {
+                return Err(KeyringError::Duplicate(number));
+            }
+            keys.push(Key { id, fernet });
+        }
+        Ok(Self { keys })
+    }
+
+    /// A fresh random key, in the form that [`Keyring::parse`] reads.
+    pub fn generate_key() -> String {
+        Fernet::generate_key()
+    }
+
+    /// The names of the keys, the sealing one first.
+    pub fn key_ids(&self) -> Vec<KeyId> {
+        self.keys.iter().map(|key| key.id).collect()
+    }
+
+    /// Another ring, made from this one's keys, that opens nothing that this one seals and the reverse.
+    pub(super) fn derive(list: &str, purpose: &[u8]) -> Result<Self, KeyringError> {
+        let mut derived = Vec::new();
+        Self::parse(list)?;
+        for text in list.split(',').map(str::trim) {
+            let key = Zeroizing::new(URL_SAFE.decode(text).unwrap_or_default());
+            let mut bytes = Zeroizing::new([0u8; 32]);
+            hkdf::Hkdf::<Sha256>::new(None, &key)
+                .expand(purpose, bytes.as_mut())
+                .map_err(|_| KeyringError::Empty)?;
+            derived.push(URL_SAFE.encode(bytes.as_ref()));
+        }
+        Self::parse(&Zeroizing::new(derived.join(",")))
+    }
+
+    pub(super) fn seal(&self, binding: &Binding, text: &str) -> Ciphertext {
+        let key = &self.keys[0];
+        let plaintext = Zeroizing::new(envelope::wrap(binding, text));
+        Ciphertext::sealed(key.id, key.fernet.encrypt(&plaintext))
+    }
+
+    /// The text of a token that stands where `binding` says.
+    ///
+    /// The age of the token does not matter, nor does a time in the future (the sealing app's clock may have been
+    /// ahead): a stored message is read for as long as it is stored.
+    pub(super) fn open(
+        &self,
+        binding: &Binding,
+        ciphertext: &Ciphertext,
+    ) -> Result<String, Unreadable> {
+        let token = ciphertext.token();
+        // The library refuses a token from the future, so it is told that it is now when the token was made.
+        let now = token_time(token).ok_or(Unreadable::Tampered)?;
+        let named = self.keys.iter().position(|key| key.id == ciphertext.key());
+        let others = (0..self.keys.len()).filter(|&index| Some(index) != named);
+        let plaintext = named
+            .into_iter()
+            .chain(others)
+            .find_map(|index| self.keys[index].fernet.decrypt_at_time(token, None, now).ok());
+        match (plaintext, named) {
+            (Some(plaintext), _) => Ok(envelope::unwrap(binding, plaintext)?),
+            (None, Some(_)) => Err(Unreadable::Tampered),
+            (None, None) => Err(Unreadable::UnknownKey),
+        }
+    }
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Keyring").field(&self.key_ids()).finish()
+    }
+}
+
+fn key_id(key: &[u8]) -> KeyId {
+    let hash = Sha256::new_with_prefix(b"messaging key id v1\0").chain_update(key).finalize();
+    KeyId::new(u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]))
+}
+
+/// The time that a token carries in the clear, in seconds, lowered so far that a margin added to it cannot overflow.
+fn token_time(token: &str) -> Option<u64> {
+    let bytes = URL_SAFE.decode(token.get(..12)?).ok()?;
+    let seconds = bytes.get(1..9)?.try_into().ok().map(u64::from_be_bytes)?;
+    Some(seconds.saturating_sub(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{MessageId, UserId};
+    use crate::time::Timestamp;
+
+    fn place() -> Binding {
+        let now = Timestamp::from_micros(1_700_000_000_000_000);
+        Binding::message(MessageId::mint(now), UserId::mint(now), 0)
+    }
+
+    #[test]
+    fn a_ring_seals_with_the_first_key_and_opens_with_all() {
+        let (old, new) = (Keyring::generate_key(), Keyring::generate_key());
+        let before = Keyring::parse(&old).unwrap();
+        let after = Keyring::parse(&format!(" {new},\r\n{old}\n")).unwrap();
+        let here = place();
+        let token = before.seal(&here, "hello");
+        assert_eq!(after.open(&here, &token).as_deref(), Ok("hello"));
+        assert_eq!(after.seal(&here, "x").key(), after.key_ids()[0]);
+        assert_eq!(before.open(&here, &after.seal(&here, "x")), Err(Unreadable::UnknownKey));
+        // A wrong name on the right token costs a second attempt, not the message.
+        let misnamed =
+            Ciphertext::stored(after.key_ids()[0].number(), token.token().to_owned()).unwrap();
+        assert_eq!(after.open(&here, &misnamed).as_deref(), Ok("hello"));
+    }
+
+    #[test]
+    fn a_ring_refuses_bad_keys_by_number_and_never_shows_them() {
+        let key = Keyring::generate_key();
+        let short = URL_SAFE.encode([7u8; 16]);
+        let unpadded = key.trim_end_matches('=');
+        assert_eq!(Keyring::parse("").unwrap_err(), KeyringError::Empty);
+        assert_eq!(Keyring::parse(" \n").unwrap_err(), KeyringError::Empty);
+        assert_eq!(Keyring::parse(&format!("{key},")).unwrap_err(), KeyringError::Malformed(2));
+        assert_eq!(Keyring::parse(&short).unwrap_err(), KeyringError::Malformed(1));
+        assert_eq!(Keyring::parse(unpadded).unwrap_err(), KeyringError::Malformed(1));
+        let twice = format!("{key},{key}");
+        assert_eq!(Keyring::parse(&twice).unwrap_err(), KeyringError::Duplicate(2));
+        assert!(!format!("{:?}", Keyring::parse(&key).unwrap()).contains(&key[..8]));
+    }
+
+    #[test]
+    fn a_token_of_any_age_opens_and_a_far_future_one_too() {
+        let text = Keyring::generate_key();
+        let ring = Keyring::parse(&text).unwrap();
+        let fernet = Fernet::new(&text).unwrap();
+        let here = place();
+        for time in [0, 1, 1_700_000_000, 40_000_000_000, u64::MAX] {
+            let token = fernet.encrypt_at_time(&envelope::wrap(&here, "hi"), time);
+            let token = Ciphertext::sealed(ring.key_ids()[0], token);
+            assert_eq!(ring.open(&here, &token).as_deref(), Ok("hi"), "{time}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_tampering() {
+        let ring = Keyring::parse(&Keyring::generate_key()).unwrap();
+        let here = place();
+        let token = ring.seal(&here, "hello");
+        let bytes = URL_SAFE.decode(token.token()).unwrap();
+        for index in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[index] ^= 1;
+            let flipped = Ciphertext::sealed(token.key(), URL_SAFE.encode(flipped));
+            assert_eq!(ring.open(&here, &flipped), Err(Unreadable::Tampered), "byte {index}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The sealing half.
+
+mod future;
+mod layer;
+mod service;
+
+pub use future::EncryptRequestFuture;
+pub use layer::EncryptRequestLayer;
+pub(in crate::encryption) use service::is_json;
+pub use service::{Caller, EncryptRequest, Sealed};

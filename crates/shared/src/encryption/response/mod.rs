@@ -1,0 +1,9 @@
+//! The opening half.
+
+mod future;
+mod layer;
+mod service;
+
+pub use future::DecryptResponseFuture;
+pub use layer::DecryptResponseLayer;
+pub use service::DecryptResponse;

@@ -1,0 +1,111 @@
+use serde::{Deserialize, Serialize};
+
+use crate::id::ConversationId;
+use crate::models::{Message, UserCard};
+use crate::time::Timestamp;
+
+/// Two people, or a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConversationKind {
+    /// Exactly two people; there is one such conversation for each pair.
+    Direct,
+    /// Up to 500 people, with a title.
+    Group,
+}
+
+impl ConversationKind {
+    /// The number that the database holds.
+    pub const fn number(self) -> i16 {
+        self as i16
+    }
+}
+
+impl TryFrom<i16> for ConversationKind {
+    type Error = i16;
+
+    fn try_from(number: i16) -> Result<Self, i16> {
+        match number {
+            0 => Ok(Self::Direct),
+            1 => Ok(Self::Group),
+            other => Err(other),
+        }
+    }
+}
+
+/// What a participant may do in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything; a group has at least one.
+    Owner,
+    /// Adds, removes and renames.
+    Admin,
+    /// Reads and writes.
+    Member,
+}
+
+impl Role {
+    /// The number that the database holds.
+    pub const fn number(self) -> i16 {
+        self as i16
+    }
+}
+
+impl TryFrom<i16> for Role {
+    type Error = i16;
+
+    fn try_from(number: i16) -> Result<Self, i16> {
+        [Self::Owner, Self::Admin, Self::Member]
+            .into_iter()
+            .find(|role| role.number() == number)
+            .ok_or(number)
+    }
+}
+
+/// One person in a conversation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Participant {
+    /// Who.
+    pub user: UserCard,
+    /// What they may do.
+    pub role: Role,
+    /// Since when.
+    pub joined_at: Timestamp,
+    /// Until when, if they have left.
+    pub left_at: Option<Timestamp>,
+}
+
+/// A conversation as one of its participants sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Conversation {
+    /// The same on every app.
+    pub id: ConversationId,
+    /// Two people, or a group.
+    pub kind: ConversationKind,
+    /// A group's name, if it has one.
+    pub title: Option<String>,
+    /// Who began it.
+    pub created_by: UserCard,
+    /// Everybody who takes or took part.
+    pub participants: Vec<Participant>,
+    /// The newest message.
+    pub last_message: Option<Message>,
+    /// Messages of others after the caller's read position.
+    pub unread_count: i64,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When something last happened in it: a message, or a change of title or membership.
+    pub updated_at: Timestamp,
+}
+
+/// The body that creates a conversation.
+#[derive(Debug, Deserialize)]
+pub struct NewConversation {
+    /// Ids, usernames of this app or addresses; the creator is always added.
+    pub participants: Vec<String>,
+    /// 1 to 200 characters, for groups.
+    pub title: Option<String>,
+    /// What it is to be; without it, one other participant and no title make it direct.
+    pub kind: Option<ConversationKind>,
+}

@@ -1,0 +1,14 @@
+//! What the API takes and gives, the same on both apps.
+//!
+//! Message content is an [`Ciphertext`](crate::encryption::Ciphertext) on its way in and a
+//! [`SealedContent`](crate::encryption::SealedContent) on its way out: nothing here can hold a text in the clear.
+
+mod conversation;
+mod message;
+mod page;
+mod user;
+
+pub use conversation::{Conversation, ConversationKind, NewConversation, Participant, Role};
+pub use message::{EditMessage, InboxMessage, Message, NewMessage, Status};
+pub use page::Page;
+pub use user::{AccountRole, Profile, UserCard};

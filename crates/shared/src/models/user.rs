@@ -1,0 +1,72 @@
+use std::sync::Arc;
+
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::address::{Address, AppName, Username};
+use crate::id::UserId;
+use crate::time::Timestamp;
+
+/// A user as everybody may see them; `address` is derived from `username` and `app`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct UserCard {
+    /// The same on every app.
+    pub id: UserId,
+    /// Unique in its app.
+    pub username: Username,
+    /// The app that holds the account.
+    pub app: AppName,
+    /// May be empty.
+    #[serde(default)]
+    pub first_name: Arc<str>,
+    /// May be empty.
+    #[serde(default)]
+    pub last_name: Arc<str>,
+}
+
+impl UserCard {
+    /// `username@app`.
+    pub fn address(&self) -> Address {
+        Address { username: self.username.clone(), app: self.app.clone() }
+    }
+}
+
+impl Serialize for UserCard {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut card = serializer.serialize_struct("UserCard", 7)?;
+        card.serialize_field("id", &self.id)?;
+        card.serialize_field("username", &self.username)?;
+        card.serialize_field("app", &self.app)?;
+        card.serialize_field("address", &self.address())?;
+        card.serialize_field("first_name", &self.first_name)?;
+        card.serialize_field("last_name", &self.last_name)?;
+        card.serialize_field("profile_picture", &None::<&str>)?;
+        card.end()
+    }
+}
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountRole {
+    /// Writes and reads messages.
+    User,
+    /// Manages users and settings besides.
+    Admin,
+}
+
+/// A user as they see themselves.
+#[derive(Clone, Debug, Serialize)]
+pub struct Profile {
+    /// What everybody sees.
+    #[serde(flatten)]
+    pub card: UserCard,
+    /// Normalised to lower case.
+    pub email: String,
+    /// What the account may do.
+    pub role: AccountRole,
+    /// An inactive account cannot log in.
+    pub is_active: bool,
+    /// When the account was made.
+    pub created_at: Timestamp,
+}

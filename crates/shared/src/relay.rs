@@ -1,0 +1,168 @@
+//! The protocol between the apps: what `POST /relay/v1/events/` carries and answers.
+//!
+//! Each app keeps one numbered stream of events for each peer. An event says that a message or a conversation
+//! has changed and carries its *state*, not the change: the receiver merges states, so a repeat, an edit that
+//! overtakes its original and a delete that comes first all end in the same place.
+//!
+//! The receiver applies a stream in order and answers with its [`position`](BatchResult::position), the highest
+//! number up to which it has settled everything, as TCP acknowledges bytes. Whatever the network repeats,
+//! reorders or loses, the sender goes on from there. An event that the receiver will never take is refused
+//! alone, with a reason, and the position moves past it.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::address::AppName;
+use crate::encryption::Ciphertext;
+use crate::id::{ConversationId, EventId, MessageId, StreamId, UserId};
+use crate::models::{ConversationKind, Role, UserCard};
+use crate::time::Timestamp;
+
+/// Events in one batch, at most.
+pub const MAX_BATCH: usize = 500;
+
+/// Where a peer takes events.
+pub const EVENTS_PATH: &str = "/relay/v1/events/";
+
+/// Where a peer answers who its users are.
+pub const USERS_PATH: &str = "/relay/v1/users/";
+
+/// The body of `POST /relay/v1/events/`: some consecutive events of one stream. An empty one says "I am here".
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Batch {
+    /// The app that sends it; must be the one that signed the request.
+    pub origin: AppName,
+    /// Which stream: a new one, with a higher id, begins where the sender says (after a restore, for instance).
+    pub stream: StreamId,
+    /// Consecutive by `seq`.
+    pub events: Vec<Event>,
+}
+
+/// One change that a peer must know of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// Stable over every retry.
+    pub id: EventId,
+    /// Its number in the stream; no number is left out.
+    pub seq: i64,
+    /// The trace of the request that caused it (the trace-id of W3C Trace Context), to follow a message through both logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Uuid>,
+    /// What has changed.
+    #[serde(flatten)]
+    pub body: EventBody,
+}
+
+/// What has changed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum EventBody {
+    /// A conversation is new or has changed.
+    Conversation(Box<ConversationState>),
+    /// A message is new or has changed.
+    Message(Box<MessageState>),
+    /// Nothing any more: the sender gave this event up, and the number is only passed by.
+    Void,
+}
+
+/// All that an app knows of a message; the one with the higher revision wins, and deletion is for ever.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MessageState {
+    /// Which message.
+    pub id: MessageId,
+    /// Where it was written.
+    pub conversation: ConversationId,
+    /// Who wrote it; a user of the sending app.
+    pub sender: UserId,
+    /// The message that it answers.
+    pub parent: Option<MessageId>,
+    /// The token as the sending app stores it; absent once deleted.
+    pub content: Option<Ciphertext>,
+    /// 0 for the original text; later edits have higher numbers. The token is bound to it.
+    pub revision: i64,
+    /// When the sending app stored it.
+    pub created_at: Timestamp,
+    /// When its text was last changed.
+    pub edited_at: Option<Timestamp>,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// All that an app knows of a conversation. Title and each membership are last-writer-wins registers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConversationState {
+    /// Which conversation.
+    pub id: ConversationId,
+    /// Two people, or a group.
+    pub kind: ConversationKind,
+    /// A group's name.
+    pub title: Option<String>,
+    /// The register of the title.
+    pub title_change: Change,
+    /// Who began it.
+    pub created_by: UserId,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// Everybody who takes or took part.
+    pub participants: Vec<ParticipantState>,
+}
+
+/// One membership.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ParticipantState {
+    /// Who.
+    pub user: UserCard,
+    /// What they may do.
+    pub role: Role,
+    /// Since when.
+    pub joined_at: Timestamp,
+    /// Until when.
+    pub left_at: Option<Timestamp>,
+    /// The register of this membership.
+    pub change: Change,
+}
+
+/// The rank of a last-writer-wins register: the later moment wins, and at the same moment the app whose name sorts last.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Change {
+    /// When it was changed.
+    pub at: Timestamp,
+    /// Where it was changed.
+    pub app: AppName,
+}
+
+/// The answer to a batch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BatchResult {
+    /// The stream that the position is in.
+    pub stream: StreamId,
+    /// Everything up to this number is settled for good: stored, or refused.
+    pub position: i64,
+    /// One for each event of the batch, in its order.
+    pub results: Vec<EventResult>,
+}
+
+/// What became of one event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventResult {
+    /// The event's number.
+    pub seq: i64,
+    /// Its fate.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// The fate of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// On disk, now or from an earlier delivery.
+    Stored,
+    /// An event before this one is missing; it was not looked at.
+    Early,
+    /// It will never be taken; `code` is stable, for programs.
+    Refused {
+        /// Why.
+        code: String,
+    },
+}
