@@ -1,1 +1,11 @@
+//! AppA: the messenger with the two halves of the encryption, and an audit between them.
 
+mod audit;
+mod stack;
+
+use messenger::config::Defaults;
+
+pub use stack::stack;
+
+/// What AppA is unless it is told otherwise.
+pub const DEFAULTS: Defaults = Defaults { app: "app-a", port: 8001 };

@@ -1,1 +1,20 @@
+//! One service: everything that AppA and AppB have in common. What differs between them, how the encryption
+//! layers are stacked, each binary brings along as its [`router::Stack`].
+//!
+//! A folder per noun, a file per verb: `messages/send.rs` has the request, the answer and the handler of a send, and
+//! `messages/store.rs` its SQL. `docs/ARCHITECTURE.md` follows a message through them.
 
+pub mod accounts;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod conversations;
+pub mod db;
+pub mod health;
+pub mod http;
+pub mod messages;
+pub mod relay;
+pub mod router;
+pub mod serve;
+pub mod telemetry;
+pub mod users;

@@ -28,19 +28,22 @@ pub const EVENTS_PATH: &str = "/relay/v1/events/";
 pub const USERS_PATH: &str = "/relay/v1/users/";
 
 /// The body of `POST /relay/v1/events/`: some consecutive events of one stream. An empty one says "I am here".
+///
+/// The sender fills in `B` as [`EventBody`]; the receiver first reads it as raw JSON, so that an event which it
+/// does not understand is refused alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Batch {
+pub struct Batch<B = EventBody> {
     /// The app that sends it; must be the one that signed the request.
     pub origin: AppName,
     /// Which stream: a new one, with a higher id, begins where the sender says (after a restore, for instance).
     pub stream: StreamId,
     /// Consecutive by `seq`.
-    pub events: Vec<Event>,
+    pub events: Vec<Event<B>>,
 }
 
 /// One change that a peer must know of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Event {
+pub struct Event<B = EventBody> {
     /// Stable over every retry.
     pub id: EventId,
     /// Its number in the stream; no number is left out.
@@ -49,8 +52,7 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Uuid>,
     /// What has changed.
-    #[serde(flatten)]
-    pub body: EventBody,
+    pub body: B,
 }
 
 /// What has changed.

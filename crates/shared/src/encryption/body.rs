@@ -76,8 +76,11 @@ pub(super) enum BodyError {
     NotText,
 }
 
+/// A text, and the bytes of the body that spell it.
+type Found<'a> = (Cow<'a, str>, Range<usize>);
+
 /// The text of the top-level `content` of a JSON body and where it stands in it, if there is one.
-pub(super) fn find_content(body: &[u8]) -> Result<Option<(Cow<'_, str>, Range<usize>)>, BodyError> {
+pub(super) fn find_content(body: &[u8]) -> Result<Option<Found<'_>>, BodyError> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let raw = Top.deserialize(&mut json).and_then(|raw| json.end().map(|()| raw));
     let Some(raw) = raw.map_err(|error| BodyError::Json(describe(&error)))? else {

@@ -89,12 +89,12 @@ where
     let Some((mut inner, sealer, parts)) = waiting else {
         return State::Refused { problem: None };
     };
-    let sealed = match body {
+    let outcome = match body {
         Ok(body) => sealer.seal(parts, body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_large(MAX_REQUEST)),
         Err(_) => Err(Problem::malformed("The body broke off.")),
     };
-    match sealed {
+    match outcome {
         Ok(request) => State::Inner { future: inner.call(request) },
         Err(problem) => State::Refused { problem: Some(problem) },
     }

@@ -1,0 +1,111 @@
+//! Accounts, and how their owners prove who they are.
+
+mod access_token;
+mod current_user;
+mod login;
+mod logout;
+mod me;
+mod password;
+mod refresh;
+mod refresh_token;
+mod register;
+mod sessions;
+mod store;
+
+use axum::Router;
+use axum::routing::{get, post};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use shared::encryption::{Field, FieldCipher};
+use shared::problem::Problem;
+use shared::time::Clock;
+use uuid::Uuid;
+
+use crate::app::AppState;
+use crate::config::Config;
+use crate::db::{Db, Error};
+
+use access_token::AccessTokens;
+pub use current_user::{CurrentUser, authenticate, bearer};
+use password::Passwords;
+use refresh_token::RefreshTokens;
+use sessions::Sessions;
+
+/// The routes under `/api/auth`.
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/register", post(register::register))
+        .route("/login", post(login::login))
+        .route("/refresh", post(refresh::refresh))
+        .route("/logout", post(logout::logout))
+        .route("/me", get(me::me))
+}
+
+/// What the account routes share.
+pub struct Accounts {
+    passwords: Passwords,
+    access: AccessTokens,
+    refresh: RefreshTokens,
+    sessions: Sessions,
+    fields: FieldCipher,
+    index_key: Vec<u8>,
+    reserved: Vec<String>,
+}
+
+impl Accounts {
+    /// Opens the app's index key, or makes it when the database is new. Fails if the ring cannot open it.
+    pub async fn new(config: &Config, db: &Db, clock: &Clock) -> Result<Self, Problem> {
+        let fields =
+            FieldCipher::parse(config.fernet_keys.expose()).map_err(|_| Problem::internal())?;
+        let index_key = index_key(db, &fields).await?;
+        let peers = config.peers.iter().map(|peer| peer.name.to_string());
+        Ok(Self {
+            passwords: Passwords::new()?,
+            access: AccessTokens::new(&config.app, &config.jwt_secret, clock.clone()),
+            refresh: RefreshTokens::new(&config.jwt_secret),
+            sessions: Sessions::new(db.clone(), clock.clone()),
+            fields,
+            index_key,
+            reserved: peers.chain([config.app.to_string()]).collect(),
+        })
+    }
+
+    /// What an e-mail address is found by: a keyed hash, as the address itself is sealed.
+    fn email_hash(&self, email: &str) -> Result<Vec<u8>, Problem> {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.index_key).map_err(|_| Problem::internal())?;
+        mac.update(b"email\0");
+        mac.update(email.as_bytes());
+        Ok(mac.finalize().into_bytes().to_vec())
+    }
+}
+
+/// The key of the app's blind indexes: random, made once, and sealed with the ring, so that rotation of the ring
+/// does not change what is found by it.
+async fn index_key(db: &Db, fields: &FieldCipher) -> Result<Vec<u8>, Problem> {
+    let fresh: [u8; 32] = rand::random();
+    let text = fresh.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let sealed = fields.seal(Field::IndexKey, Uuid::nil(), &text);
+    let stored = db
+        .write(move |conn| {
+            Box::pin(async move {
+                store::add_secret(conn, "index", &sealed).await?;
+                store::secret(conn, "index").await
+            })
+        })
+        .await?;
+    let text = fields.open(Field::IndexKey, Uuid::nil(), &stored).map_err(|why| {
+        tracing::error!(
+            key = %stored.key(),
+            %why,
+            "FERNET_KEYS lacks the key that this database was sealed with"
+        );
+        Problem::internal()
+    })?;
+    Ok(text.into_bytes())
+}
+
+/// The only column that is read when a number of bytes was expected.
+fn exactly<const N: usize>(bytes: Vec<u8>) -> Result<[u8; N], Error> {
+    bytes.try_into().map_err(|_| Error::Value(format!("expected {N} bytes")))
+}

@@ -1,0 +1,157 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use shared::problem::Problem;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+/// Memory of one hash in KiB, 19 MiB: the first choice of the OWASP Password Storage Cheat Sheet for Argon2id.
+const MEMORY: u32 = 19 * 1024;
+/// Passes over the memory.
+const PASSES: u32 = 2;
+/// Hashes that wait for a thread, at most; those beyond are answered 503.
+const WAITING: usize = 64;
+
+/// Hashes and verifies passwords with Argon2id (RFC 9106) on as many threads as there are cores, and no more.
+pub struct Passwords {
+    threads: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    /// The hash of no password, verified when there is no such user, so that both cases take the same time.
+    nobody: String,
+}
+
+/// The parameters of new hashes; old ones are verified with their own.
+fn argon2() -> Result<Argon2<'static>, Problem> {
+    let params = Params::new(MEMORY, PASSES, 1, None).map_err(|_| Problem::internal())?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn hash(password: &str) -> Result<String, Problem> {
+    let hash: PasswordHash =
+        argon2()?.hash_password(password.as_bytes()).map_err(|_| Problem::internal())?;
+    Ok(hash.to_string())
+}
+
+impl Passwords {
+    pub fn new() -> Result<Self, Problem> {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let nobody = hash(&format!("{:032x}", rand::random::<u128>()))?;
+        Ok(Self { threads: Arc::new(Semaphore::new(cores)), waiting: AtomicUsize::new(0), nobody })
+    }
+
+    /// The hash of a new password, as a PHC string.
+    pub async fn hash(&self, password: String) -> Result<String, Problem> {
+        let password = Zeroizing::new(password);
+        self.run(move || hash(&password)).await?
+    }
+
+    /// Whether the password belongs to the stored hash; without one, `false` after the same work.
+    pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, Problem> {
+        let password = Zeroizing::new(password);
+        let known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.nobody.clone());
+        let matches = self
+            .run(move || {
+                let stored = PasswordHash::new(&stored).map_err(|_| Problem::internal())?;
+                let argon2 = argon2()?;
+                Ok::<_, Problem>(argon2.verify_password(password.as_bytes(), &stored).is_ok())
+            })
+            .await??;
+        Ok(matches && known)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let _place = Place::take(&self.waiting)?;
+        let permit = self.threads.clone().acquire_owned().await.map_err(|_| Problem::internal())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        done.await.map_err(|_| Problem::internal())
+    }
+}
+
+/// A place in the queue, given back when it is dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Result<Self, Problem> {
+        let place = Self(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
+            return Err(Problem::unavailable("busy", "Too many log-ins are waiting.", 2));
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Guesses below which a password counts as common: the head of the lists that attackers try first.
+const COMMON: u64 = 100_000;
+
+/// What is wrong with a new password, if anything. `others` are texts of the same person that it may not be.
+///
+/// 8 to 128 characters, no rules of composition (NIST SP 800-63B §5.1.1.2), not a common one.
+pub fn weakness(password: &str, others: &[&str]) -> Option<&'static str> {
+    let length = password.chars().count();
+    if password.contains('\0') {
+        Some("A password cannot hold a NUL character.")
+    } else if length < 8 {
+        Some("A password has at least 8 characters.")
+    } else if length > 128 {
+        Some("A password has at most 128 characters.")
+    } else if others.iter().any(|other| other.eq_ignore_ascii_case(password)) {
+        Some("A password must not be your username or e-mail address.")
+    } else if zxcvbn::zxcvbn(password, others).guesses() < COMMON {
+        Some("This password is among the first that attackers try.")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_short_long_and_personal_passwords_are_refused() {
+        for bad in [
+            "short",
+            "password",
+            "password123",
+            "P@ssw0rd",
+            "qwertyuiop",
+            "aaaaaaaaaaaa",
+            "12345678",
+            "alice.smith",
+        ] {
+            assert!(weakness(bad, &["alice.smith"]).is_some(), "{bad}");
+        }
+        assert!(weakness(&"x9!k".repeat(33), &[]).is_some());
+        assert!(weakness("pass\0word-long", &[]).is_some());
+        for good in ["correct horse battery", "  spaces kept  ", "пароль-дня-7", "🦀🦀 ferris 🦀🦀"]
+        {
+            assert_eq!(weakness(good, &["alice.smith"]), None, "{good}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_verifies_byte_for_byte_and_nobody_never_does() {
+        let passwords = Passwords::new().unwrap();
+        let hash = passwords.hash(" secret ".to_owned()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(passwords.verify(" secret ".to_owned(), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify("secret".to_owned(), Some(hash)).await.unwrap());
+        assert!(!passwords.verify("secret".to_owned(), None).await.unwrap());
+    }
+}

@@ -1,0 +1,58 @@
+//! The state that handlers share. There is no keyring in it: a handler cannot open a message.
+
+use std::sync::Arc;
+
+use shared::address::AppName;
+use shared::problem::Problem;
+use shared::time::Clock;
+
+use crate::accounts::Accounts;
+use crate::config::Config;
+use crate::conversations::Memberships;
+use crate::db::Db;
+use crate::messages::Outgoing;
+use crate::relay::Relay;
+use crate::users::Directory;
+
+/// One running app.
+pub struct App {
+    /// Its name, the part of an address after the @.
+    pub name: AppName,
+    /// How clients reach it, if the operator has said so.
+    pub public_url: Option<String>,
+    /// Where everything is.
+    pub db: Db,
+    /// Where moments come from.
+    pub clock: Clock,
+    /// Passwords, tokens and sessions.
+    pub accounts: Accounts,
+    /// Who is who, here and at the peers.
+    pub directory: Directory,
+    /// Who takes part in which conversation.
+    pub memberships: Memberships,
+    /// The batching writer of new messages.
+    pub outgoing: Outgoing,
+    /// The way to the peers.
+    pub relay: Relay,
+}
+
+/// What handlers are given.
+pub type AppState = Arc<App>;
+
+impl App {
+    /// Puts an app together over an open database.
+    pub async fn new(config: &Config, db: Db, clock: Clock) -> Result<AppState, Problem> {
+        clock.raise(crate::relay::last_moment(&db).await?);
+        Ok(Arc::new(Self {
+            name: config.app.clone(),
+            public_url: config.public_url.clone(),
+            accounts: Accounts::new(config, &db, &clock).await?,
+            directory: Directory::new(config, &db, &clock)?,
+            memberships: Memberships::new(),
+            outgoing: Outgoing::start(&db, &clock),
+            relay: Relay::new(config, &db, &clock)?,
+            db,
+            clock,
+        }))
+    }
+}

@@ -1,0 +1,79 @@
+//! The command line that both binaries have.
+
+mod healthcheck;
+mod keygen;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, Defaults, Environment};
+use crate::router::Stack;
+
+/// A messenger that relays sealed messages to its peers.
+///
+/// Settings come from the environment and from a .env file; .env.example names them all.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the app (the default).
+    Serve,
+    /// Print a fresh Fernet key, or a whole .env file with fresh secrets for both apps.
+    Keygen {
+        /// Print a .env file.
+        #[arg(long)]
+        env: bool,
+    },
+    /// Ask the running app whether it is ready; exit code 0 if so.
+    Healthcheck,
+}
+
+/// Runs what the command line says and gives the exit code: 0 success, 1 failure, 2 wrong usage or settings.
+pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
+    let matches = Cli::command().name(defaults.app).get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    // Both ends of TLS are ours to choose, and there is one library for them.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Keygen { env } => keygen::run(env),
+        Command::Healthcheck => with_config(defaults, |config| healthcheck::run(&config)),
+        Command::Serve => with_config(defaults, |config| serve::run(&config, stack)),
+    }
+}
+
+fn with_config(defaults: Defaults, command: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    let config = Environment::load(defaults.app)
+        .map_err(|error| {
+            ConfigError(vec![format!("The file .env cannot be read: {}", about(&error))])
+        })
+        .and_then(|environment| Config::read(&environment, defaults));
+    match config {
+        Ok(config) => command(config),
+        Err(ConfigError(wrong)) => {
+            for line in wrong {
+                eprintln!("{}: {line}", defaults.app);
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What is wrong with the file, without the line itself, which may hold a secret.
+fn about(error: &dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::LineParse(_, index) => {
+            format!("a line is not NAME=value, near character {index}")
+        }
+        other => other.to_string(),
+    }
+}

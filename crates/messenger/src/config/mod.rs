@@ -1,0 +1,392 @@
+//! What an operator sets: typed, checked, and complained about by name.
+
+mod environment;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use reqwest::Url;
+use shared::address::AppName;
+use shared::encryption::Keyring;
+use zeroize::Zeroizing;
+
+pub use environment::Environment;
+
+/// What differs between the binaries.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// The default of `APP_NAME`; in capitals it is the prefix of overrides, `APP_A_` for `app-a`.
+    pub app: &'static str,
+    /// The default port of `BIND_ADDR`, on 127.0.0.1.
+    pub port: u16,
+}
+
+/// A text that no log, error or `Debug` shows, and that is wiped when it is dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text, for the one who needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// One variable: its name, and what the reference says about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// The name; with the prefix of an app before it, it counts for that app alone.
+    pub name: &'static str,
+    /// Whether its value is a secret, which may also come from the file that `NAME_FILE` names.
+    pub secret: bool,
+    /// One sentence.
+    pub about: &'static str,
+}
+
+const fn plain(name: &'static str, about: &'static str) -> Variable {
+    Variable { name, secret: false, about }
+}
+
+const fn secret(name: &'static str, about: &'static str) -> Variable {
+    Variable { name, secret: true, about }
+}
+
+/// Every variable that an app reads.
+pub const VARIABLES: &[Variable] = &[
+    plain("APP_NAME", "The app's name, the part of an address after the @; app-a or app-b."),
+    plain("BIND_ADDR", "Address and port to listen on; 127.0.0.1:8001 or :8002."),
+    plain(
+        "PUBLIC_URL",
+        "How clients reach the app, for the links in its answers; the Host header.",
+    ),
+    plain(
+        "DATABASE_URL",
+        "sqlite://file or postgres://user:password@host/name; a file in DATA_DIR.",
+    ),
+    plain("DATA_DIR", "The folder for files; data."),
+    secret(
+        "FERNET_KEYS",
+        "Fernet keys, the same on both apps: the first seals, all open. Required.",
+    ),
+    secret("JWT_SECRET", "Signs access tokens, 32 characters or more, each app its own. Required."),
+    plain("PEERS", "The other apps as name=url, separated by commas. Required."),
+    secret(
+        "RELAY_SECRET",
+        "Signs what apps send each other, 32 characters or more, the same on both; RELAY_SECRET_APP_B for one peer. Required.",
+    ),
+    plain(
+        "RELAY_GIVE_UP_SECONDS",
+        "After how long an undelivered message is failed; 604800, a week.",
+    ),
+    plain("DEBUG", "true: readable logs instead of JSON; false."),
+    plain("RUST_LOG", "What is logged, as tracing's EnvFilter reads it; info."),
+];
+
+/// Another app.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its name.
+    pub name: AppName,
+    /// Where it is: scheme, host and port.
+    pub url: Url,
+    /// What the two sign with.
+    pub secret: Secret,
+}
+
+/// The settings of one app, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This app's name.
+    pub app: AppName,
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// How clients reach it, without a slash at the end.
+    pub public_url: Option<String>,
+    /// Which database.
+    pub database_url: String,
+    /// The keyring as a list.
+    pub fernet_keys: Secret,
+    /// What signs access tokens.
+    pub jwt_secret: Secret,
+    /// The other apps.
+    pub peers: Vec<Peer>,
+    /// After how long an event that cannot be delivered is given up.
+    pub give_up_after: Duration,
+    /// Whether logs are for people.
+    pub debug: bool,
+    /// What is logged.
+    pub log: String,
+}
+
+/// Everything that is wrong with the settings, one sentence each; no sentence holds a value that may be a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+/// Characters of a signing secret, at least (RFC 8725 §3.5: as many bits as the hash has).
+const SECRET_LENGTH: usize = 32;
+
+impl Config {
+    /// Reads and checks all settings, and reports everything that is wrong at once.
+    pub fn read(environment: &Environment, defaults: Defaults) -> Result<Self, ConfigError> {
+        let mut wrong = environment.complaints();
+        let mut reader = Reader { environment, wrong: &mut wrong };
+        let app: Option<AppName> = reader.parse("APP_NAME", defaults.app);
+        let name = app.as_ref().map_or(defaults.app, AppName::as_str).to_owned();
+        let bind = reader.parse("BIND_ADDR", &format!("127.0.0.1:{}", defaults.port));
+        let public_url = reader.public_url();
+        let data = reader.text("DATA_DIR").unwrap_or("data").trim_end_matches('/').to_owned();
+        let database_url = reader.database_url(&format!("sqlite://{data}/{name}.db"));
+        let fernet_keys = reader.fernet_keys();
+        let jwt_secret = reader.signing_secret("JWT_SECRET");
+        let peers = reader.peers(&name);
+        let give_up = reader.parse("RELAY_GIVE_UP_SECONDS", "604800");
+        let debug = reader.parse("DEBUG", "false");
+        let log = reader.text("RUST_LOG").unwrap_or("info").to_owned();
+        if let (Some(fernet_keys), Some(jwt_secret)) = (&fernet_keys, &jwt_secret) {
+            if fernet_keys.expose().contains(jwt_secret.expose()) {
+                wrong.push("JWT_SECRET must not be one of the FERNET_KEYS.".to_owned());
+            }
+        }
+        let complete = (app, bind, database_url, fernet_keys, jwt_secret, give_up, debug);
+        let (
+            Some(app),
+            Some(bind),
+            Some(database_url),
+            Some(fernet_keys),
+            Some(jwt_secret),
+            Some(give_up),
+            Some(debug),
+        ) = complete
+        else {
+            return Err(ConfigError(wrong));
+        };
+        if !wrong.is_empty() {
+            return Err(ConfigError(wrong));
+        }
+        let give_up_after = Duration::from_secs(give_up);
+        Ok(Self {
+            app,
+            bind,
+            public_url,
+            database_url,
+            fernet_keys,
+            jwt_secret,
+            peers,
+            give_up_after,
+            debug,
+            log,
+        })
+    }
+}
+
+struct Reader<'a> {
+    environment: &'a Environment,
+    wrong: &'a mut Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    fn text(&self, name: &str) -> Option<&'a str> {
+        self.environment.get(name)
+    }
+
+    fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &mut self,
+        name: &str,
+        default: &str,
+    ) -> Option<T> {
+        match self.text(name).unwrap_or(default).parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.wrong.push(format!("{name} is not valid: {error}"));
+                None
+            }
+        }
+    }
+
+    fn public_url(&mut self) -> Option<String> {
+        let text = self.text("PUBLIC_URL")?;
+        if let Err(why) = base_url(text) {
+            self.wrong.push(format!("PUBLIC_URL {why}"));
+        }
+        Some(text.trim_end_matches('/').to_owned())
+    }
+
+    fn database_url(&mut self, default: &str) -> Option<String> {
+        let url = self.text("DATABASE_URL").unwrap_or(default);
+        let known = ["sqlite:", "postgres://", "postgresql://"];
+        if known.iter().any(|scheme| url.starts_with(scheme)) {
+            return Some(url.to_owned());
+        }
+        self.wrong.push("DATABASE_URL must begin with sqlite:// or postgres://.".to_owned());
+        None
+    }
+
+    fn fernet_keys(&mut self) -> Option<Secret> {
+        let Some(list) = self.text("FERNET_KEYS") else {
+            self.wrong.push(
+                "FERNET_KEYS is not set. Make a key with `app-a keygen`, and give both apps the same.".to_owned(),
+            );
+            return None;
+        };
+        if let Err(error) = Keyring::parse(list) {
+            self.wrong.push(format!(
+                "FERNET_KEYS is not valid: {error}. Make a key with `app-a keygen`."
+            ));
+            return None;
+        }
+        Some(Secret::new(list.to_owned()))
+    }
+
+    fn signing_secret(&mut self, name: &str) -> Option<Secret> {
+        let why = match self.text(name).map(|text| text.chars().count()) {
+            None => "is not set".to_owned(),
+            Some(length) if length < SECRET_LENGTH => {
+                format!("has {length} characters; {SECRET_LENGTH} are the least")
+            }
+            Some(_) => return self.text(name).map(|text| Secret::new(text.to_owned())),
+        };
+        self.wrong.push(format!("{name} {why}. Make one with `app-a keygen`."));
+        None
+    }
+
+    fn peers(&mut self, own: &str) -> Vec<Peer> {
+        let Some(list) = self.text("PEERS") else {
+            self.wrong.push(
+                "PEERS is not set. Name the other app, as in app-b=http://127.0.0.1:8002."
+                    .to_owned(),
+            );
+            return Vec::new();
+        };
+        let mut peers: Vec<Peer> = Vec::new();
+        for item in list.split(',').map(str::trim) {
+            let parsed = item.split_once('=').ok_or_else(|| "is not name=url".to_owned()).and_then(
+                |(name, url)| {
+                    let name: AppName =
+                        name.trim().parse().map_err(|e| format!("has no app's name: {e}"))?;
+                    Ok((name, base_url(url.trim())?))
+                },
+            );
+            match parsed {
+                Ok((name, _)) if name.as_str() == own => {
+                    self.wrong.push(format!("PEERS names this app, {own}, itself."));
+                }
+                Ok((name, _)) if peers.iter().any(|peer| peer.name == name) => {
+                    self.wrong.push(format!("PEERS names {name} twice."));
+                }
+                Ok((name, url)) => {
+                    let specific = format!("RELAY_SECRET_{}", capitals(name.as_str()));
+                    let given = self.text(&specific).is_some();
+                    let variable = if given { specific.as_str() } else { "RELAY_SECRET" };
+                    if let Some(secret) = self.signing_secret(variable) {
+                        peers.push(Peer { name, url, secret });
+                    }
+                }
+                Err(why) => self.wrong.push(format!("PEERS has an entry that {why}.")),
+            }
+        }
+        peers
+    }
+}
+
+/// A URL that has nothing but scheme, host and port.
+fn base_url(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|_| "is not a URL".to_owned())?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !bare || !anonymous || url.host().is_none() {
+        return Err("is not http:// or https:// with a host, a port and nothing else".to_owned());
+    }
+    Ok(url)
+}
+
+fn capitals(name: &str) -> String {
+    name.replace('-', "_").to_ascii_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULTS: Defaults = Defaults { app: "app-a", port: 8001 };
+
+    fn good() -> Vec<(String, String)> {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        vec![
+            pair("FERNET_KEYS", &Keyring::generate_key()),
+            pair("JWT_SECRET", &"j".repeat(32)),
+            pair("RELAY_SECRET", &"r".repeat(32)),
+            pair("PEERS", "app-b=http://127.0.0.1:8002"),
+        ]
+    }
+
+    fn read(change: &[(&str, &str)]) -> Result<Config, String> {
+        let mut vars = good();
+        for (name, value) in change {
+            vars.retain(|(known, _)| known != name);
+            vars.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        let environment = Environment::new(vars, DEFAULTS.app);
+        Config::read(&environment, DEFAULTS).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_keys_secrets_and_peers_are_required() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.app.as_str(), "app-a");
+        assert_eq!(config.bind.to_string(), "127.0.0.1:8001");
+        assert_eq!(config.database_url, "sqlite://data/app-a.db");
+        assert!(!format!("{config:?}").contains("jjjj"));
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once_by_name_and_without_values() {
+        let text = read(&[
+            ("FERNET_KEYS", "shorty"),
+            ("JWT_SECRET", "tiny-and-secret"),
+            ("RELAY_SECRET", ""),
+            ("PEERS", "app-a=http://x,app-b=ftp://y,app-c"),
+            ("BIND_ADDR", "nowhere"),
+            ("DATABASE_URL", "mysql://x"),
+        ])
+        .unwrap_err();
+        for name in ["FERNET_KEYS", "JWT_SECRET", "PEERS", "BIND_ADDR", "DATABASE_URL", "keygen"] {
+            assert!(text.contains(name), "{name} in {text}");
+        }
+        assert!(!text.contains("shorty") && !text.contains("tiny-and-secret"), "{text}");
+    }
+
+    #[test]
+    fn a_prefix_overrides_for_one_app_and_a_misspelt_one_is_reported() {
+        let key = Keyring::generate_key();
+        let config = read(&[("APP_A_BIND_ADDR", "0.0.0.0:1"), ("APP_B_BIND_ADDR", "0.0.0.0:2")]);
+        assert_eq!(config.unwrap().bind.port(), 1);
+        let text = read(&[("APP_A_FERNET_KEY", &key)]).unwrap_err();
+        assert!(text.contains("APP_A_FERNET_KEY") && text.contains("FERNET_KEYS"), "{text}");
+        let secret = "s".repeat(40);
+        let config = read(&[("RELAY_SECRET_APP_B", &secret)]).unwrap();
+        assert_eq!(config.peers[0].secret.expose(), secret);
+    }
+
+    #[test]
+    fn a_missing_key_says_how_to_make_one() {
+        for name in ["FERNET_KEYS", "JWT_SECRET", "RELAY_SECRET", "PEERS"] {
+            let text = read(&[(name, "")]).unwrap_err();
+            assert!(text.contains(name) && text.contains("not set"), "{text}");
+        }
+        let key = Keyring::generate_key();
+        assert!(read(&[("FERNET_KEYS", &format!("{key},{key}"))]).unwrap_err().contains("key 2"));
+        assert!(read(&[("JWT_SECRET", &key), ("FERNET_KEYS", &key)]).is_err());
+    }
+}

@@ -1,0 +1,21 @@
+use axum::extract::State;
+use shared::models::{Conversation, Page};
+use shared::problem::Problem;
+
+use super::{store, view};
+use crate::accounts::CurrentUser;
+use crate::app::AppState;
+use crate::http::{Json, PageRequest};
+
+/// `GET /api/chats/conversations/`: the caller's conversations, the latest activity first.
+pub async fn list(
+    State(app): State<AppState>,
+    user: CurrentUser,
+    page: PageRequest,
+) -> Result<Json<Page<Conversation>>, Problem> {
+    let mut conn = app.db.read().await?;
+    let count = store::count_of_user(&mut conn, user.id()).await?;
+    let ids = store::page_of_user(&mut conn, user.id(), page.limit(), page.offset()).await?;
+    let conversations = view::many(&mut conn, &ids, user.id()).await?;
+    page.answer(count, conversations).map(Json)
+}

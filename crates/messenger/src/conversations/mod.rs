@@ -1,0 +1,43 @@
+//! Conversations and who takes part in them.
+
+mod create;
+mod get;
+mod list;
+mod membership;
+mod merge;
+mod read;
+mod store;
+mod view;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::AppState;
+
+pub use create::direct;
+pub use membership::{Member, Membership, Memberships};
+pub use merge::merge;
+pub use store::state;
+
+/// Participants of a conversation, at most.
+const MAX_PARTICIPANTS: usize = 500;
+/// Characters of a title, at most.
+const MAX_TITLE: usize = 200;
+
+/// The routes under `/api/chats/conversations`; their answers hold messages, so the encryption layers wrap them.
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/", get(list::list).post(create::create))
+        .route("/{id}", get(get::get))
+        .route("/{id}/messages", get(crate::messages::list_in))
+        .route("/{id}/read", post(read::read))
+}
+
+/// What is wrong with a title, if anything.
+fn title_fault(title: &str) -> Option<&'static str> {
+    let length = title.chars().count();
+    let sound = (1..=MAX_TITLE).contains(&length)
+        && !title.trim().is_empty()
+        && !title.chars().any(char::is_control);
+    (!sound).then_some("A title has 1 to 200 characters and no control characters.")
+}

@@ -1,0 +1,38 @@
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use shared::id::{ConversationId, MessageId};
+use shared::problem::Problem;
+
+use super::store;
+use crate::accounts::CurrentUser;
+use crate::app::AppState;
+use crate::http::{Json, PathId};
+use crate::messages;
+
+#[derive(Deserialize)]
+pub struct Read {
+    message: MessageId,
+}
+
+/// How many messages are left to read.
+#[derive(Serialize)]
+pub struct Unread {
+    unread_count: i64,
+}
+
+/// `POST /api/chats/conversations/{id}/read/`: the caller has read everything up to a message; it never goes back.
+pub async fn read(
+    State(app): State<AppState>,
+    user: CurrentUser,
+    PathId(id): PathId<ConversationId>,
+    Json(body): Json<Read>,
+) -> Result<Json<Unread>, Problem> {
+    let message = messages::visible(&mut app.db.read().await?, body.message, user.id()).await?;
+    let message = message.filter(|message| message.conversation == id);
+    let (at, reader) = (message.ok_or_else(Problem::not_found)?.created_at, user.id());
+    app.db
+        .write(move |conn| Box::pin(async move { store::set_read(conn, id, reader, at).await }))
+        .await?;
+    let unread_count = store::unread(&mut app.db.read().await?, id, reader).await?;
+    Ok(Json(Unread { unread_count }))
+}

@@ -1,0 +1,84 @@
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use shared::encryption::MAX_REQUEST;
+use shared::problem::Problem;
+
+/// A JSON body, in or out; what does not fit the type becomes a problem that names the field and quotes nothing.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_plain_json(request.headers()) {
+            return Err(Problem::unsupported_media_type());
+        }
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                Problem::too_large(MAX_REQUEST)
+            } else {
+                Problem::malformed("The body broke off.")
+            }
+        })?;
+        let mut json = serde_json::Deserializer::from_slice(&body);
+        let value = serde_path_to_error::deserialize(&mut json);
+        let value = value.map_err(|error| describe(&error.path().to_string(), error.inner()))?;
+        json.end().map_err(|error| describe(".", &error))?;
+        Ok(Self(value))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body)
+                .into_response(),
+            Err(error) => {
+                tracing::error!(%error, "a response does not serialise");
+                Problem::internal().into_response()
+            }
+        }
+    }
+}
+
+fn is_plain_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = media_type.split(';').next().unwrap_or("").trim();
+    essence.eq_ignore_ascii_case("application/json") && !headers.contains_key(CONTENT_ENCODING)
+}
+
+/// The problem with a body that does not deserialise.
+pub fn describe(path: &str, error: &serde_json::Error) -> Problem {
+    let place = format!("line {} column {}", error.line(), error.column());
+    if error.classify() != Category::Data {
+        return Problem::malformed(format!(
+            "The body is not valid JSON, or ends early, at {place}."
+        ));
+    }
+    let text = error.to_string();
+    if let Some(field) =
+        text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
+    {
+        return Problem::invalid().field(field.to_owned(), "This field is required.");
+    }
+    // What a value was is not repeated, as it may be a secret; what it should be is ours to say.
+    let expected = text.split_once(", expected ").map(|(_, rest)| rest);
+    let expected = expected.and_then(|rest| rest.split(" at line ").next());
+    let message = match expected {
+        Some(expected) => format!("This should be {expected}."),
+        None if text.starts_with("duplicate field") => "This field stands twice.".to_owned(),
+        None => "This is not valid.".to_owned(),
+    };
+    if path == "." {
+        Problem::malformed(message)
+    } else {
+        Problem::invalid().field(path.to_owned(), message)
+    }
+}

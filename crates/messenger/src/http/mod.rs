@@ -1,0 +1,13 @@
+//! What every route has in common: reading requests and finishing responses.
+
+mod edge;
+mod json;
+mod page;
+mod params;
+mod trace;
+
+pub use edge::edge;
+pub use json::{Json, describe};
+pub use page::PageRequest;
+pub use params::{Params, PathId};
+pub use trace::Trace;

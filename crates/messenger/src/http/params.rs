@@ -1,0 +1,62 @@
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use axum::RequestPartsExt;
+use axum::extract::{FromRequestParts, Path, Query};
+use http::request::Parts;
+use shared::problem::Problem;
+
+/// The query of a request, in its order; a parameter that stands twice counts once, the first time.
+#[derive(Debug)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// The value of a parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter, if it is there, in its form; `message` says what that is.
+    pub fn parse<T: FromStr>(
+        &self,
+        name: &'static str,
+        message: &'static str,
+    ) -> Result<Option<T>, Problem> {
+        let invalid = |_| Problem::invalid().field(name, message);
+        self.get(name).map(|value| value.parse().map_err(invalid)).transpose()
+    }
+
+    /// The parameters as a query string, `name` set to `value`.
+    pub(super) fn with(&self, name: &str, value: &str) -> String {
+        let others = self.0.iter().filter(|(key, _)| key != name);
+        let pairs = others.map(|(key, value)| (key.as_str(), value.as_str()));
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(pairs).append_pair(name, value);
+        query.finish()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match parts.extract::<Query<Vec<(String, String)>>>().await {
+            Ok(Query(pairs)) => Ok(Self(pairs)),
+            Err(_) => Err(Problem::malformed("The query string is not valid.")),
+        }
+    }
+}
+
+/// The id at the end of a path. What is no id names nothing, and is answered like an unknown one.
+#[derive(Debug)]
+pub struct PathId<T>(pub T);
+
+impl<S: Send + Sync, T: FromStr + Send> FromRequestParts<S> for PathId<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Path(text) =
+            parts.extract::<Path<Cow<'static, str>>>().await.map_err(|_| Problem::not_found())?;
+        text.parse().map(Self).map_err(|_| Problem::not_found())
+    }
+}

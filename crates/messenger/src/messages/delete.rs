@@ -1,0 +1,36 @@
+use axum::extract::State;
+use http::StatusCode;
+use shared::id::MessageId;
+use shared::problem::Problem;
+
+use super::edit::own;
+use super::store;
+use crate::accounts::CurrentUser;
+use crate::app::AppState;
+use crate::http::{PathId, Trace};
+use crate::relay;
+
+/// `DELETE /api/chats/messages/{id}/`, by the sender alone: the row stays, its text goes. Deleting twice is a success.
+pub async fn delete(
+    State(app): State<AppState>,
+    user: CurrentUser,
+    trace: Trace,
+    PathId(id): PathId<MessageId>,
+) -> Result<StatusCode, Problem> {
+    let message = own(&app, &user, id).await?;
+    let peers = app.memberships.of(&app, message.conversation).await?;
+    let peers = peers.map(|membership| membership.elsewhere().clone()).unwrap_or_default();
+    let (events, now) = (peers.clone(), app.clock.now());
+    app.db
+        .write(move |conn| {
+            Box::pin(async move {
+                if store::delete(conn, id, now).await? {
+                    relay::append_change(conn, &events, id, trace.id, now).await?;
+                }
+                Ok::<_, Problem>(())
+            })
+        })
+        .await?;
+    app.relay.wake(&peers);
+    Ok(StatusCode::NO_CONTENT)
+}

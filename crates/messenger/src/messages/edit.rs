@@ -1,0 +1,71 @@
+use axum::extract::State;
+use shared::encryption::SealedContent;
+use shared::id::MessageId;
+use shared::models::{EditMessage, Message};
+use shared::problem::Problem;
+use shared::time::Timestamp;
+
+use super::sealed_json::SealedJson;
+use super::store;
+use crate::accounts::CurrentUser;
+use crate::app::{App, AppState};
+use crate::http::{Json, PathId, Trace};
+use crate::relay;
+
+/// `PUT` and `PATCH /api/chats/messages/{id}/`: a new text, by the sender alone.
+pub async fn edit(
+    State(app): State<AppState>,
+    user: CurrentUser,
+    trace: Trace,
+    PathId(id): PathId<MessageId>,
+    SealedJson { sealed, body }: SealedJson<EditMessage>,
+) -> Result<Json<Message>, Problem> {
+    let message = own(&app, &user, id).await?;
+    if message.deleted_at.is_some() {
+        return Err(Problem::conflict("message_deleted", "A deleted message cannot be edited."));
+    }
+    // The layer bound the token to the message that the path names; anything else would never open.
+    if sealed.message != id {
+        return Err(Problem::internal());
+    }
+    let peers = app.memberships.of(&app, message.conversation).await?;
+    let peers = peers.map(|membership| membership.elsewhere().clone()).unwrap_or_default();
+    let (token, revision, events, trace) =
+        (body.content.clone(), sealed.revision, peers.clone(), trace.id);
+    let edited_at = Timestamp::from_micros(revision);
+    let edited = app
+        .db
+        .write(move |conn| {
+            Box::pin(async move {
+                let edited = store::edit(conn, id, &token, revision).await?;
+                if edited {
+                    relay::append_change(conn, &events, id, trace, edited_at).await?;
+                }
+                Ok::<_, Problem>(edited)
+            })
+        })
+        .await?;
+    if !edited {
+        return Err(Problem::conflict(
+            "edit_conflict",
+            "The message was changed or deleted at the same time; look at it again.",
+        ));
+    }
+    app.relay.wake(&peers);
+    let content = SealedContent::new(id, user.id(), revision, body.content);
+    Ok(Json(Message { content: Some(content), edited_at: Some(edited_at), ..message }))
+}
+
+/// A message of the caller's own; 404 if they may not see it, 403 if it is somebody else's or they have left.
+pub async fn own(app: &App, user: &CurrentUser, id: MessageId) -> Result<Message, Problem> {
+    let message = store::visible(&mut app.db.read().await?, id, user.id()).await?;
+    let message = message.ok_or_else(Problem::not_found)?;
+    if message.sender.id != user.id() {
+        return Err(Problem::forbidden("not_the_sender", "Only its sender may change a message."));
+    }
+    let membership = app.memberships.of(app, message.conversation).await?;
+    if membership.is_none_or(|membership| membership.active(user.id()).is_none()) {
+        return Err(Problem::forbidden("not_a_participant", "You have left this conversation."));
+    }
+    Ok(message)
+}

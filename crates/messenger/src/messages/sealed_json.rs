@@ -1,0 +1,39 @@
+use axum::extract::{FromRequest, Request};
+use serde::de::DeserializeOwned;
+use shared::encryption::Sealed;
+use shared::problem::Problem;
+
+use super::MAX_CHARACTERS;
+use crate::http::Json;
+
+/// A body whose content the request layer has sealed, and what the layer has seen of the text.
+///
+/// On a route without the layer there is nothing to extract: such a body is refused rather than stored as it is.
+pub struct SealedJson<T> {
+    pub sealed: Sealed,
+    pub body: T,
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for SealedJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let sealed = request.extensions().get::<Sealed>().copied();
+        if sealed.is_some_and(|sealed| sealed.facts.blank) {
+            return Err(
+                Problem::invalid().field("content", "A message has something to see in it.")
+            );
+        }
+        if sealed.is_some_and(|sealed| sealed.facts.characters > MAX_CHARACTERS) {
+            return Err(
+                Problem::invalid().field("content", "A message has at most 20000 characters.")
+            );
+        }
+        let Json(body) = Json::<T>::from_request(request, state).await?;
+        let sealed = sealed.ok_or_else(|| {
+            tracing::error!("a message route is mounted without its encryption layer");
+            Problem::internal()
+        })?;
+        Ok(Self { sealed, body })
+    }
+}

@@ -1,0 +1,314 @@
+use shared::encryption::{Ciphertext, SealedContent};
+use shared::id::{ConversationId, MessageId, UserId};
+use shared::models::{InboxMessage, Message, Status};
+use shared::relay::MessageState;
+use shared::time::Timestamp;
+use uuid::Uuid;
+
+use super::outgoing::{NewRow, Stored};
+use crate::db::{Conn, Insert, Result, Row};
+use crate::users;
+
+static INSERT: Insert = Insert::new(
+    "INSERT INTO messages (id, conversation_id, sender_id, parent_id, content, key_id, revision,
+        created_at, status, pending) VALUES",
+    10,
+    "",
+);
+
+/// Adds new messages of this app's users.
+pub async fn insert(conn: &mut Conn, rows: &[(&NewRow, Stored)]) -> Result<()> {
+    INSERT
+        .all(conn, rows, |query, (row, stored)| {
+            query
+                .bind(row.id.uuid())
+                .bind(row.conversation.uuid())
+                .bind(row.sender.uuid())
+                .bind(row.parent.map(MessageId::uuid))
+                .bind(row.content.token().to_owned())
+                .bind(row.content.key().number())
+                .bind(0i64)
+                .bind(stored.created_at.micros())
+                .bind(stored.status.number())
+                .bind(i16::try_from(row.peers.len()).unwrap_or(i16::MAX))
+        })
+        .await
+        .map(|_| ())
+}
+
+static MERGE: Insert = Insert::new(
+    "INSERT INTO messages (id, conversation_id, sender_id, parent_id, content, key_id, revision,
+        created_at, edited_at, deleted_at, status, pending) VALUES",
+    12,
+    // The higher revision wins, and deletion is for ever.
+    "ON CONFLICT (id) DO UPDATE SET content = excluded.content, key_id = excluded.key_id,
+        revision = excluded.revision, edited_at = excluded.edited_at,
+        deleted_at = excluded.deleted_at
+     WHERE messages.deleted_at IS NULL
+        AND (excluded.deleted_at IS NOT NULL OR excluded.revision > messages.revision)",
+);
+
+/// Merges states of messages that a peer's users have written. No message may stand twice among them.
+pub async fn merge(conn: &mut Conn, states: &[MessageState]) -> Result<()> {
+    MERGE
+        .all(conn, states, |query, state| {
+            let content = state.content.as_ref();
+            query
+                .bind(state.id.uuid())
+                .bind(state.conversation.uuid())
+                .bind(state.sender.uuid())
+                .bind(state.parent.map(MessageId::uuid))
+                .bind(content.map(|content| content.token().to_owned()))
+                .bind(content.map(|content| content.key().number()))
+                .bind(state.revision)
+                .bind(state.created_at.micros())
+                .bind(state.edited_at.map(Timestamp::micros))
+                .bind(state.deleted_at.map(Timestamp::micros))
+                .bind(Status::Relayed.number())
+                .bind(0i16)
+        })
+        .await
+        .map(|_| ())
+}
+
+/// Whose messages these are, and where, of those that are known.
+pub async fn owners(
+    conn: &mut Conn,
+    ids: &[MessageId],
+) -> Result<Vec<(MessageId, UserId, ConversationId)>> {
+    const SELECT: &str = "SELECT id, sender_id, conversation_id FROM messages WHERE id IN ({})";
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    conn.sql_in(SELECT, &[], &ids).all(|row| Ok((row.id()?, row.id()?, row.id()?))).await
+}
+
+/// Gives a message a new text; `false` if it has been deleted or has a later one.
+pub async fn edit(
+    conn: &mut Conn,
+    id: MessageId,
+    token: &Ciphertext,
+    revision: i64,
+) -> Result<bool> {
+    const UPDATE: &str = "UPDATE messages SET content = $2, key_id = $3, revision = $4,
+        edited_at = $4 WHERE id = $1 AND deleted_at IS NULL AND revision < $4";
+    let edited = conn
+        .sql(UPDATE)
+        .bind(id.uuid())
+        .bind(token.token().to_owned())
+        .bind(token.key().number())
+        .bind(revision)
+        .execute()
+        .await?;
+    Ok(edited == 1)
+}
+
+/// Takes the text of a message away; `false` if that has been done.
+pub async fn delete(conn: &mut Conn, id: MessageId, now: Timestamp) -> Result<bool> {
+    const UPDATE: &str = "UPDATE messages SET content = NULL, key_id = NULL, deleted_at = $2
+        WHERE id = $1 AND deleted_at IS NULL";
+    Ok(conn.sql(UPDATE).bind(id.uuid()).bind(now.micros()).execute().await? == 1)
+}
+
+/// One more peer has stored these messages; those that no peer is missing any more are relayed.
+pub async fn relayed(conn: &mut Conn, ids: &[Uuid]) -> Result<()> {
+    const UPDATE: &str = "UPDATE messages SET pending = pending - 1,
+        status = CASE WHEN pending = 1 AND status = 0 THEN 1 ELSE status END WHERE id IN ({})";
+    if !ids.is_empty() {
+        conn.sql_in(UPDATE, &[], ids).execute().await?;
+    }
+    Ok(())
+}
+
+/// A peer will never store this message.
+pub async fn fail(conn: &mut Conn, id: Uuid, reason: &str) -> Result<()> {
+    const UPDATE: &str = "UPDATE messages SET pending = pending - 1, status = 4, status_reason = $2
+        WHERE id = $1 AND status <> 4";
+    conn.sql(UPDATE).bind(id).bind(reason.to_owned()).execute().await.map(|_| ())
+}
+
+/// The columns of a message `m` that [`state`] reads; in an outer join all of them may be absent.
+macro_rules! state_columns {
+    () => {
+        "m.conversation_id, m.sender_id, m.parent_id, m.content, m.key_id, m.revision,
+         m.created_at, m.edited_at, m.deleted_at"
+    };
+}
+pub(crate) use state_columns;
+
+/// What the relay sends of a message; `None` if there is no such message.
+pub fn state(row: &Row, id: MessageId) -> Result<Option<MessageState>> {
+    let Some(conversation) = row.take::<Option<Uuid>>()? else { return Ok(None) };
+    Ok(Some(MessageState {
+        id,
+        conversation: conversation.into(),
+        sender: row.id()?,
+        parent: row.take::<Option<Uuid>>()?.map(MessageId::from),
+        content: token(row)?,
+        revision: row.take()?,
+        created_at: row.time()?,
+        edited_at: row.maybe_time()?,
+        deleted_at: row.maybe_time()?,
+    }))
+}
+
+fn token(row: &Row) -> Result<Option<Ciphertext>> {
+    let (token, key): (Option<String>, Option<i64>) = (row.take()?, row.take()?);
+    Ok(token.zip(key).map(|(token, key)| Ciphertext::stored(key, token)).transpose()?)
+}
+
+macro_rules! select_messages {
+    ($($rest:expr),*) => {
+        concat!(
+            "SELECT m.id, m.conversation_id, m.parent_id, m.content, m.key_id, m.revision,
+                m.created_at, m.edited_at, m.deleted_at, m.status, m.status_reason,
+                u.id, u.username, u.app, u.first_name, u.last_name ",
+            $($rest),*
+        )
+    };
+}
+
+fn message(row: &Row) -> Result<Message> {
+    let (id, conversation) = (row.id()?, row.id()?);
+    let parent = row.take::<Option<Uuid>>()?.map(MessageId::from);
+    let (token, revision) = (token(row)?, row.take()?);
+    let (created_at, edited_at, deleted_at) = (row.time()?, row.maybe_time()?, row.maybe_time()?);
+    let (status, status_reason) = (row.number()?, row.take()?);
+    let sender = users::card(row)?;
+    let origin = sender.app.clone();
+    let content = token.map(|token| SealedContent::new(id, sender.id, revision, token));
+    Ok(Message {
+        id,
+        conversation,
+        sender,
+        content,
+        parent,
+        status,
+        status_reason,
+        created_at,
+        edited_at,
+        deleted_at,
+        origin,
+    })
+}
+
+/// Messages by id, in no order.
+pub async fn by_ids(conn: &mut Conn, ids: &[MessageId]) -> Result<Vec<Message>> {
+    const SELECT: &str =
+        select_messages!("FROM messages m JOIN users u ON u.id = m.sender_id WHERE m.id IN ({})");
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    conn.sql_in(SELECT, &[], &ids).all(message).await
+}
+
+/// A message, if the user may see it: they take part in its conversation, or did when it was written.
+pub async fn visible(conn: &mut Conn, id: MessageId, user: UserId) -> Result<Option<Message>> {
+    const SELECT: &str = select_messages!(
+        "FROM messages m JOIN users u ON u.id = m.sender_id
+         JOIN participants p ON p.conversation_id = m.conversation_id AND p.user_id = $2
+         WHERE m.id = $1 AND (p.left_at IS NULL OR m.created_at <= p.left_at)"
+    );
+    conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).optional(message).await
+}
+
+/// Whether a user takes or took part in a conversation.
+pub async fn takes_part(conn: &mut Conn, id: ConversationId, user: UserId) -> Result<bool> {
+    const SELECT: &str =
+        "SELECT count(*) FROM participants WHERE conversation_id = $1 AND user_id = $2";
+    Ok(conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).one(Row::take::<i64>).await? > 0)
+}
+
+/// How many messages of a conversation a user may see.
+pub async fn count_in(conn: &mut Conn, id: ConversationId, user: UserId) -> Result<i64> {
+    const COUNT: &str = "SELECT count(*) FROM participants p
+        JOIN messages m ON m.conversation_id = p.conversation_id
+        WHERE p.conversation_id = $1 AND p.user_id = $2
+            AND (p.left_at IS NULL OR m.created_at <= p.left_at)";
+    conn.sql(COUNT).bind(id.uuid()).bind(user.uuid()).one(Row::take).await
+}
+
+/// A page of the messages of a conversation that a user may see, the newest first.
+pub async fn page_in(
+    conn: &mut Conn,
+    id: ConversationId,
+    user: UserId,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<Message>> {
+    const SELECT: &str = select_messages!(
+        "FROM messages m JOIN users u ON u.id = m.sender_id
+         JOIN participants p ON p.conversation_id = m.conversation_id AND p.user_id = $2
+         WHERE m.conversation_id = $1 AND (p.left_at IS NULL OR m.created_at <= p.left_at)
+         ORDER BY m.created_at DESC, m.id DESC LIMIT $3 OFFSET $4"
+    );
+    let query = conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).bind(limit).bind(offset);
+    query.all(message).await
+}
+
+/// How many messages a user may see.
+pub async fn count_all(conn: &mut Conn, user: UserId) -> Result<i64> {
+    const COUNT: &str = "SELECT count(*) FROM participants p
+        JOIN messages m ON m.conversation_id = p.conversation_id
+        WHERE p.user_id = $1 AND (p.left_at IS NULL OR m.created_at <= p.left_at)";
+    conn.sql(COUNT).bind(user.uuid()).one(Row::take).await
+}
+
+/// A page of all messages that a user may see, the newest first.
+///
+/// The newest of each conversation are found in its index, and only as many as can stand on the page are compared.
+pub async fn page_all(
+    conn: &mut Conn,
+    user: UserId,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<Message>> {
+    const SELECT: &str = select_messages!(
+        "FROM participants p JOIN messages m ON m.id IN (
+            SELECT x.id FROM messages x WHERE x.conversation_id = p.conversation_id
+                AND (p.left_at IS NULL OR x.created_at <= p.left_at)
+            ORDER BY x.created_at DESC, x.id DESC LIMIT $2)
+         JOIN users u ON u.id = m.sender_id
+         WHERE p.user_id = $1 ORDER BY m.created_at DESC, m.id DESC LIMIT $3 OFFSET $4"
+    );
+    let query = conn.sql(SELECT).bind(user.uuid()).bind(limit + offset).bind(limit).bind(offset);
+    query.all(message).await
+}
+
+/// How many messages of others a user has.
+pub async fn count_inbox(conn: &mut Conn, user: UserId, unread: bool) -> Result<i64> {
+    const COUNT: &str = "SELECT count(*) FROM participants p
+        JOIN messages m ON m.conversation_id = p.conversation_id
+        WHERE p.user_id = $1 AND m.sender_id <> $1
+            AND (p.left_at IS NULL OR m.created_at <= p.left_at)
+            AND (m.created_at > p.read_at OR NOT $2)";
+    conn.sql(COUNT).bind(user.uuid()).bind(unread).one(Row::take).await
+}
+
+/// A page of the messages of others that a user has, the newest first.
+pub async fn page_inbox(
+    conn: &mut Conn,
+    user: UserId,
+    unread: bool,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<InboxMessage>> {
+    const SELECT: &str = select_messages!(
+        ", m.created_at <= p.read_at
+         FROM participants p JOIN messages m ON m.id IN (
+            SELECT x.id FROM messages x WHERE x.conversation_id = p.conversation_id
+                AND x.sender_id <> p.user_id AND (p.left_at IS NULL OR x.created_at <= p.left_at)
+                AND (x.created_at > p.read_at OR NOT $5)
+            ORDER BY x.created_at DESC, x.id DESC LIMIT $2)
+         JOIN users u ON u.id = m.sender_id
+         WHERE p.user_id = $1 ORDER BY m.created_at DESC, m.id DESC LIMIT $3 OFFSET $4"
+    );
+    let inbox = |row: &Row| Ok(InboxMessage { message: message(row)?, read: row.take()? });
+    conn.sql(SELECT)
+        .bind(user.uuid())
+        .bind(limit + offset)
+        .bind(limit)
+        .bind(offset)
+        .bind(unread)
+        .all(inbox)
+        .await
+}

@@ -1,0 +1,159 @@
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::{Method, StatusCode};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, Url};
+use shared::address::{AppName, Username};
+use shared::models::UserCard;
+use shared::problem::Problem;
+use shared::relay::{Batch, BatchResult, EVENTS_PATH, USERS_PATH};
+use shared::time::Clock;
+use uuid::Uuid;
+
+use super::service_token::ServiceTokens;
+use crate::config::Peer;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a batch may take, from the first byte sent to the last received.
+const BATCH: Duration = Duration::from_secs(30);
+/// How long a caller waits for a peer to say who somebody is.
+const LOOKUP: Duration = Duration::from_secs(3);
+/// Bytes of an answer, at most.
+const MAX_ANSWER: usize = 1024 * 1024;
+/// The longest wait that a peer may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
+
+/// Talks to one peer: signed requests, no redirects, no proxy from the environment.
+pub struct PeerClient {
+    peer: AppName,
+    url: Url,
+    http: Client,
+    tokens: ServiceTokens,
+}
+
+/// Why a batch has not been answered. It is sent again, after the wait that the peer asks for if it does.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct Delivery {
+    /// What happened, for the log.
+    pub reason: String,
+    /// How long the peer asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl PeerClient {
+    /// A client for `peer` with its own connections.
+    pub fn new(own: &AppName, peer: &Peer, clock: Clock) -> Result<Self, Problem> {
+        let http = Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .timeout(BATCH)
+            .tcp_nodelay(true)
+            .http1_only()
+            .user_agent(concat!("messenger/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| {
+                tracing::error!(%error, "an HTTP client cannot be made");
+                Problem::internal()
+            })?;
+        let tokens = ServiceTokens::new(own, peer, clock);
+        Ok(Self { peer: peer.name.clone(), url: peer.url.clone(), http, tokens })
+    }
+
+    /// Sends a batch and gives the peer's answer to it.
+    pub async fn deliver(&self, batch: &Batch) -> Result<BatchResult, Delivery> {
+        let failed = |reason: String| Delivery { reason, retry_after: None };
+        let body = serde_json::to_vec(batch).map_err(|error| failed(error.to_string()))?;
+        let trace = batch.events.iter().find_map(|event| event.trace);
+        let request = self.request(&Method::POST, EVENTS_PATH, body, trace);
+        let request = request.map_err(|problem| failed(problem.to_string()))?;
+        let response = request.send().await.map_err(|error| failed(causes(&error)))?;
+        let (status, retry_after) = (response.status(), retry_after(&response));
+        if status != StatusCode::OK {
+            return Err(Delivery { reason: format!("the peer answered {status}"), retry_after });
+        }
+        let answer = read(response).await.map_err(failed)?;
+        let answer: BatchResult = serde_json::from_slice(&answer).map_err(|_| {
+            failed("the peer answered 200 with something else than a result".into())
+        })?;
+        if answer.stream != batch.stream {
+            return Err(failed("the peer answered for another stream".into()));
+        }
+        Ok(answer)
+    }
+
+    /// The peer's user with a name. 503 if the peer cannot be asked.
+    pub async fn user(&self, username: &Username) -> Result<Option<UserCard>, Problem> {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("username", username.as_str())
+            .finish();
+        let request =
+            self.request(&Method::GET, &format!("{USERS_PATH}?{query}"), Vec::new(), None)?;
+        let answer = async {
+            let response = request.timeout(LOOKUP).send().await.map_err(|error| causes(&error))?;
+            match response.status() {
+                StatusCode::OK => {
+                    let card = serde_json::from_slice(&read(response).await?);
+                    card.map(Some).map_err(|_| "the answer is not a user".to_owned())
+                }
+                StatusCode::NOT_FOUND => Ok(None),
+                status => Err(format!("the peer answered {status}")),
+            }
+        };
+        answer.await.map_err(|reason| {
+            tracing::warn!(peer = %self.peer, reason, "the peer cannot be asked for a user");
+            Problem::unavailable("peer_unavailable", "The other app cannot be reached just now.", 5)
+        })
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        target: &str,
+        body: Vec<u8>,
+        trace: Option<Uuid>,
+    ) -> Result<reqwest::RequestBuilder, Problem> {
+        let token = self.tokens.sign(method, target, &body)?;
+        let url = self.url.join(target).map_err(|_| Problem::internal())?;
+        let trace = trace.unwrap_or_else(|| Uuid::from_u128(rand::random()));
+        let span = rand::random::<u64>() | 1;
+        Ok(self
+            .http
+            .request(method.clone(), url)
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .header(CONTENT_TYPE, "application/json")
+            .header("traceparent", format!("00-{}-{span:016x}-01", trace.simple()))
+            .body(body))
+    }
+}
+
+/// The body of a response, up to what an answer may have.
+async fn read(mut response: Response) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err("the answer is too long".to_owned());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+}
+
+/// An error with all its causes, as the outer one rarely says what happened.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

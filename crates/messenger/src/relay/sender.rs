@@ -1,0 +1,303 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::address::AppName;
+use shared::id::{ConversationId, EventId, StreamId};
+use shared::problem::Problem;
+use shared::relay::{Batch, BatchResult, Event, EventBody, MAX_BATCH, Outcome};
+use shared::time::Timestamp;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::store::{self, EventKind, Waiting};
+use super::{Delivery, PeerClient, Signals};
+use crate::app::App;
+use crate::conversations;
+use crate::db::Conn;
+use crate::messages;
+
+/// How often to look for events that nothing has announced: those of another replica, say.
+const POLL: Duration = Duration::from_secs(1);
+/// The first wait after a failure; it doubles from one to the next.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest wait after a failure, so that both apps agree soon after they reach each other again.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// How long a lease lasts where several processes share the database.
+const SHARED_LEASE: Duration = Duration::from_secs(10);
+/// How long it lasts where only one process can; it is taken over at once by the next.
+const SOLE_LEASE: Duration = Duration::from_secs(600);
+/// Bytes of tokens in one batch, at most.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Sends the events for one peer, in order.
+///
+/// It is a loop over three steps, which tests drive one by one: [`claim`](Sender::claim) a batch,
+/// [`deliver`](PeerClient::deliver) it, [`settle`](Sender::settle) the answer. It may stop between any two of
+/// them; the next claim begins where the last settlement ended, and what the peer has already it takes as a repeat.
+pub struct Sender {
+    app: Arc<App>,
+    peer: AppName,
+    owner: Uuid,
+    give_up_after: Duration,
+    lease: std::sync::Mutex<Option<Lease>>,
+}
+
+#[derive(Clone, Copy)]
+struct Lease {
+    fence: i64,
+    renew_at: Timestamp,
+}
+
+/// A batch that is to be delivered.
+pub struct Claimed {
+    /// The batch.
+    pub batch: Batch,
+    fence: i64,
+}
+
+impl Sender {
+    /// A sender of `app` to `peer`; what is older than `give_up_after` is not sent any more.
+    pub fn new(app: &Arc<App>, peer: AppName, give_up_after: Duration) -> Self {
+        // A process alone with its database may take over at once from the one that was killed before it.
+        let owner = if app.db.is_shared() { Uuid::from_u128(rand::random()) } else { Uuid::nil() };
+        Self { app: app.clone(), peer, owner, give_up_after, lease: std::sync::Mutex::default() }
+    }
+
+    /// The next events, empty if there are none; `None` if another process sends to this peer.
+    pub async fn claim(&self) -> Result<Option<Claimed>, Problem> {
+        let Some(fence) = self.hold_lease().await? else { return Ok(None) };
+        let limit = i64::try_from(MAX_BATCH).unwrap_or(0);
+        let mut waiting = store::waiting(&mut self.app.db.read().await?, &self.peer, limit).await?;
+        let oldest = self.app.clock.wall().before(self.give_up_after);
+        if waiting.iter().any(|w| w.created_at < oldest && w.kind != EventKind::Void) {
+            self.give_up(oldest).await?;
+            waiting = store::waiting(&mut self.app.db.read().await?, &self.peer, limit).await?;
+        }
+        let mut conn = self.app.db.read().await?;
+        let stream = store::stream(&mut conn, &self.peer).await?;
+        let stream = stream.map_or_else(|| Uuid::nil().into(), |(stream, _)| stream);
+        let mut events = Vec::with_capacity(waiting.len());
+        let mut bytes = 0;
+        for waiting in waiting {
+            let message = waiting.message.as_ref().and_then(|m| m.content.as_ref());
+            bytes += message.map_or(0, |content| content.token().len());
+            if bytes > BATCH_BYTES && !events.is_empty() {
+                break;
+            }
+            events.push(event(&mut conn, stream, waiting).await?);
+        }
+        let batch = Batch { origin: self.app.name.clone(), stream, events };
+        Ok(Some(Claimed { batch, fence }))
+    }
+
+    /// Takes in the peer's answer: what it has settled leaves the outbox, and messages become relayed or failed.
+    ///
+    /// `false` if the lease has gone to another process meanwhile; then nothing is done.
+    pub async fn settle(&self, claimed: &Claimed, answer: BatchResult) -> Result<bool, Problem> {
+        let Some(last) = claimed.batch.events.last().map(|event| event.seq) else {
+            return Ok(true);
+        };
+        let (peer, owner, fence) = (self.peer.clone(), self.owner, claimed.fence);
+        let first = claimed.batch.events[0].seq;
+        let newest = store::stream(&mut self.app.db.read().await?, &self.peer).await?;
+        let newest = newest.map_or(0, |(_, last_seq)| last_seq);
+        if answer.position < first - 1 || answer.position > newest {
+            return self.restart(answer.position).await;
+        }
+        // What was settled beyond this batch is sent again, to learn what became of it.
+        let position = answer.position.min(last);
+        let refused: Vec<(i64, String)> = answer
+            .results
+            .into_iter()
+            .filter_map(|result| match result.outcome {
+                Outcome::Refused { code } => Some((result.seq, code)),
+                _ => None,
+            })
+            .collect();
+        let settled = self.app.db.write(move |conn| {
+            Box::pin(async move {
+                if !store::holds(conn, &peer, owner, fence).await? {
+                    return Ok::<_, Problem>(false);
+                }
+                let mut relayed = Vec::new();
+                for (seq, kind, subject) in store::settle(conn, &peer, position).await? {
+                    let code = refused.iter().find(|(number, _)| *number == seq);
+                    match (kind, code) {
+                        (EventKind::Message, None) => relayed.push(subject),
+                        (EventKind::Message, Some((_, code))) => {
+                            messages::fail(conn, subject, code).await?;
+                        }
+                        (_, Some((_, code))) => {
+                            tracing::warn!(%peer, seq, ?kind, %subject, code, "the peer refused an event");
+                        }
+                        (_, None) => {}
+                    }
+                }
+                messages::relayed(conn, &relayed).await?;
+                Ok(true)
+            })
+        });
+        let settled = settled.await?;
+        if !settled {
+            self.forget_lease();
+        }
+        Ok(settled)
+    }
+
+    /// The two sides disagree about what has been sent: one of them has been restored from a backup. A new stream
+    /// begins with what is waiting.
+    async fn restart(&self, position: i64) -> Result<bool, Problem> {
+        tracing::warn!(peer = %self.peer, position, "the peer is elsewhere in the stream; starting a new one");
+        let (peer, now) = (self.peer.clone(), self.app.clock.now());
+        let work = self
+            .app
+            .db
+            .write(move |conn| Box::pin(async move { store::restart(conn, &peer, now).await }));
+        work.await?;
+        Ok(true)
+    }
+
+    async fn give_up(&self, oldest: Timestamp) -> Result<(), Problem> {
+        let peer = self.peer.clone();
+        let given_up = self.app.db.write(move |conn| {
+            Box::pin(async move {
+                let messages = store::give_up(conn, &peer, oldest).await?;
+                for &message in &messages {
+                    messages::fail(conn, message, "expired").await?;
+                }
+                Ok::<_, Problem>(messages.len())
+            })
+        });
+        let messages = given_up.await?;
+        tracing::warn!(peer = %self.peer, messages, "events were given up, as the peer has been away too long");
+        Ok(())
+    }
+
+    async fn hold_lease(&self) -> Result<Option<i64>, Problem> {
+        let now = self.app.clock.wall();
+        if let Some(lease) = self.held().filter(|lease| lease.renew_at > now) {
+            return Ok(Some(lease.fence));
+        }
+        let span = if self.app.db.is_shared() { SHARED_LEASE } else { SOLE_LEASE };
+        let (peer, owner) = (self.peer.clone(), self.owner);
+        let claim = self.app.db.write(move |conn| {
+            Box::pin(async move { store::lease(conn, &peer, owner, now, span).await })
+        });
+        let fence = claim.await?;
+        let lease = fence.map(|fence| Lease { fence, renew_at: now.after(span / 3) });
+        *self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = lease;
+        Ok(fence)
+    }
+
+    fn held(&self) -> Option<Lease> {
+        *self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn forget_lease(&self) {
+        *self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+    }
+
+    /// Gives the lease back.
+    pub async fn release(&self) -> Result<(), Problem> {
+        let (peer, owner) = (self.peer.clone(), self.owner);
+        let work = self
+            .app
+            .db
+            .write(move |conn| Box::pin(async move { store::release(conn, &peer, owner).await }));
+        Ok(work.await?)
+    }
+
+    /// Sends until `stopping` is cancelled, and gives the lease back.
+    pub async fn work(
+        self,
+        client: PeerClient,
+        signals: Arc<Signals>,
+        stopping: CancellationToken,
+    ) {
+        let mut failures = 0;
+        // An empty batch tells the peer that this app is there again, so that it need not wait out its own delay.
+        let mut greet = true;
+        while !stopping.is_cancelled() {
+            // Registered before the table is read, so that nothing is missed in between.
+            let news = signals.news.notified();
+            match self.step(&client, greet).await {
+                Ok(0) => {
+                    (failures, greet) = (0, false);
+                    tokio::select! {
+                        () = news => {}
+                        () = sleep(POLL) => {}
+                        () = stopping.cancelled() => {}
+                    }
+                }
+                Ok(_) => (failures, greet) = (0, false),
+                Err(failure) => {
+                    let wait = failure.retry_after.unwrap_or_else(|| wait(failures));
+                    if failures == 0 {
+                        tracing::warn!(peer = %self.peer, reason = failure.reason, "delivery failed; trying again");
+                    } else {
+                        tracing::debug!(peer = %self.peer, reason = failure.reason, failures, ?wait, "delivery failed");
+                    }
+                    failures += 1;
+                    // News do not cut this short, or every message would knock at a closed door.
+                    tokio::select! {
+                        () = signals.heard.notified() => {}
+                        () = sleep(wait) => {}
+                        () = stopping.cancelled() => {}
+                    }
+                }
+            }
+        }
+        if let Err(problem) = self.release().await {
+            tracing::warn!(peer = %self.peer, %problem, "the lease cannot be given back");
+        }
+    }
+
+    /// Claims, delivers and settles one batch, and gives the number of its events.
+    async fn step(&self, client: &PeerClient, greet: bool) -> Result<usize, Delivery> {
+        let failed = |problem: Problem| Delivery { reason: problem.to_string(), retry_after: None };
+        let Some(claimed) = self.claim().await.map_err(failed)? else { return Ok(0) };
+        let events = claimed.batch.events.len();
+        if events == 0 && !greet {
+            return Ok(0);
+        }
+        let answer = client.deliver(&claimed.batch).await?;
+        self.settle(&claimed, answer).await.map_err(failed)?;
+        Ok(events)
+    }
+}
+
+/// The wait after a number of failures in a row: doubling up to the longest, of which a random half (full jitter
+/// would allow none at all).
+fn wait(failures: u32) -> Duration {
+    let longest = FIRST_WAIT.saturating_mul(1 << failures.min(16)).min(LONGEST_WAIT);
+    longest.mul_f64(rand::random_range(0.5..1.0))
+}
+
+async fn event(conn: &mut Conn, stream: StreamId, waiting: Waiting) -> Result<Event, Problem> {
+    let Waiting { seq, kind, subject, trace, message, .. } = waiting;
+    let body = match (kind, message) {
+        (EventKind::Message | EventKind::MessageChange, Some(state)) => {
+            EventBody::Message(Box::new(state))
+        }
+        (EventKind::Conversation, _) => {
+            let state = conversations::state(conn, ConversationId::from(subject)).await?;
+            state.map_or(EventBody::Void, |state| EventBody::Conversation(Box::new(state)))
+        }
+        _ => EventBody::Void,
+    };
+    Ok(Event { id: EventId::of(stream, seq), seq, trace, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_are_bounded() {
+        for failures in 0..40 {
+            let longest = FIRST_WAIT.saturating_mul(1 << failures.min(16)).min(LONGEST_WAIT);
+            assert!(wait(failures) >= longest / 2 && wait(failures) <= longest);
+        }
+    }
+}

@@ -1,0 +1,290 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use shared::address::AppName;
+use shared::id::{ConversationId, MessageId, StreamId};
+use shared::relay::MessageState;
+use shared::time::Timestamp;
+use uuid::Uuid;
+
+use crate::db::{Conn, Db, Insert, Result, Row};
+use crate::messages::{self, state_columns};
+
+/// What an event tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A new message; until the peer has it, its status is `queued`.
+    Message,
+    /// A message that was edited or deleted.
+    MessageChange,
+    /// A conversation.
+    Conversation,
+    /// Nothing any more; only its number is needed.
+    Void,
+}
+
+impl EventKind {
+    const fn number(self) -> i16 {
+        self as i16
+    }
+}
+
+impl TryFrom<i16> for EventKind {
+    type Error = i16;
+
+    fn try_from(number: i16) -> std::result::Result<Self, i16> {
+        [Self::Message, Self::MessageChange, Self::Conversation, Self::Void]
+            .into_iter()
+            .find(|kind| kind.number() == number)
+            .ok_or(number)
+    }
+}
+
+/// An event that is to be written.
+pub struct NewEvent {
+    /// What it tells of.
+    pub kind: EventKind,
+    /// The message or the conversation.
+    pub subject: Uuid,
+    /// The trace of the request that caused it.
+    pub trace: Uuid,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+static OUTBOX: Insert =
+    Insert::new("INSERT INTO outbox (peer, seq, kind, subject, trace, created_at) VALUES", 6, "");
+
+/// Writes events for a peer, in the transaction of what they tell of.
+///
+/// The row of the stream stays locked until the commit, so that on PostgreSQL too the numbers are in the order of
+/// the commits and none is left out. It should therefore be the last thing that a transaction does.
+pub async fn append(conn: &mut Conn, peer: &AppName, events: &[NewEvent]) -> Result<()> {
+    const NUMBER: &str = "INSERT INTO streams (peer, stream, last_seq, last_at)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT (peer) DO UPDATE SET last_seq = streams.last_seq + $3, last_at = $4
+        RETURNING last_seq";
+    let Some(last) = events.last() else { return Ok(()) };
+    let count = i64::try_from(events.len()).unwrap_or(0);
+    let last_seq: i64 = conn
+        .sql(NUMBER)
+        .bind(peer.to_string())
+        .bind(StreamId::mint(last.at).uuid())
+        .bind(count)
+        .bind(last.at.micros())
+        .one(Row::take)
+        .await?;
+    let rows: Vec<_> = (last_seq - count + 1..).zip(events).collect();
+    OUTBOX
+        .all(conn, &rows, |query, (seq, event)| {
+            query
+                .bind(peer.to_string())
+                .bind(*seq)
+                .bind(event.kind.number())
+                .bind(event.subject)
+                .bind(event.trace)
+                .bind(event.at.micros())
+        })
+        .await
+        .map(|_| ())
+}
+
+/// Writes that a message was edited or deleted.
+pub async fn append_change(
+    conn: &mut Conn,
+    peers: &[AppName],
+    message: MessageId,
+    trace: Uuid,
+    at: Timestamp,
+) -> Result<()> {
+    let kind = EventKind::MessageChange;
+    for peer in peers {
+        append(conn, peer, &[NewEvent { kind, subject: message.uuid(), trace, at }]).await?;
+    }
+    Ok(())
+}
+
+/// Writes that a conversation is new or has changed.
+pub async fn append_conversation(
+    conn: &mut Conn,
+    peer: &AppName,
+    id: ConversationId,
+    trace: Uuid,
+    at: Timestamp,
+) -> Result<()> {
+    let kind = EventKind::Conversation;
+    append(conn, peer, &[NewEvent { kind, subject: id.uuid(), trace, at }]).await
+}
+
+/// The moment of the last event that this app has written for anybody.
+pub async fn last_moment(db: &Db) -> Result<Timestamp> {
+    const SELECT: &str = "SELECT COALESCE(max(last_at), 0) FROM streams";
+    db.read().await?.sql(SELECT).one(Row::time).await
+}
+
+/// Events that wait for a peer.
+pub async fn backlog(conn: &mut Conn, peer: &AppName) -> Result<i64> {
+    const COUNT: &str = "SELECT count(*) FROM outbox WHERE peer = $1";
+    conn.sql(COUNT).bind(peer.to_string()).one(Row::take).await
+}
+
+/// The stream to a peer, and the number of its last event; `None` if there has never been one.
+pub async fn stream(conn: &mut Conn, peer: &AppName) -> Result<Option<(StreamId, i64)>> {
+    const SELECT: &str = "SELECT stream, last_seq FROM streams WHERE peer = $1";
+    let read = |row: &Row| Ok((row.id()?, row.take()?));
+    conn.sql(SELECT).bind(peer.to_string()).optional(read).await
+}
+
+/// An event that waits, with the message that it tells of as it is now.
+pub struct Waiting {
+    pub seq: i64,
+    pub kind: EventKind,
+    pub subject: Uuid,
+    pub trace: Option<Uuid>,
+    pub created_at: Timestamp,
+    pub message: Option<MessageState>,
+}
+
+/// The first events that wait for a peer, at most `limit`.
+pub async fn waiting(conn: &mut Conn, peer: &AppName, limit: i64) -> Result<Vec<Waiting>> {
+    const SELECT: &str = concat!(
+        "SELECT o.seq, o.kind, o.subject, o.trace, o.created_at, ",
+        state_columns!(),
+        " FROM outbox o LEFT JOIN messages m ON m.id = o.subject
+          WHERE o.peer = $1 ORDER BY o.seq LIMIT $2"
+    );
+    let read = |row: &Row| {
+        let (seq, kind, subject) = (row.take()?, row.number()?, row.take::<Uuid>()?);
+        let (trace, created_at) = (row.take()?, row.time()?);
+        let message = messages::state(row, subject.into())?;
+        Ok(Waiting { seq, kind, subject, trace, created_at, message })
+    };
+    conn.sql(SELECT).bind(peer.to_string()).bind(limit).all(read).await
+}
+
+/// Removes the events that a peer has settled, and gives number, kind and subject of each that was still there.
+pub async fn settle(
+    conn: &mut Conn,
+    peer: &AppName,
+    position: i64,
+) -> Result<Vec<(i64, EventKind, Uuid)>> {
+    const DELETE: &str =
+        "DELETE FROM outbox WHERE peer = $1 AND seq <= $2 RETURNING seq, kind, subject";
+    let read = |row: &Row| Ok((row.take()?, row.number()?, row.take()?));
+    conn.sql(DELETE).bind(peer.to_string()).bind(position).all(read).await
+}
+
+/// Gives up the events from before a moment, and gives the messages among them; their numbers stay in the stream.
+pub async fn give_up(conn: &mut Conn, peer: &AppName, before: Timestamp) -> Result<Vec<Uuid>> {
+    const SELECT: &str = "SELECT kind, subject FROM outbox
+        WHERE peer = $1 AND created_at < $2 AND kind <> $3";
+    const UPDATE: &str = "UPDATE outbox SET kind = $3
+        WHERE peer = $1 AND created_at < $2 AND kind <> $3";
+    let void = EventKind::Void.number();
+    let read = |row: &Row| Ok((row.number::<EventKind>()?, row.take()?));
+    let query = conn.sql(SELECT).bind(peer.to_string()).bind(before.micros()).bind(void);
+    let given_up = query.all(read).await?;
+    let query = conn.sql(UPDATE).bind(peer.to_string()).bind(before.micros()).bind(void);
+    query.execute().await?;
+    let messages = given_up.into_iter().filter(|(kind, _)| *kind == EventKind::Message);
+    Ok(messages.map(|(_, subject)| subject).collect())
+}
+
+/// Starts the stream to a peer anew, from the events that are waiting.
+pub async fn restart(conn: &mut Conn, peer: &AppName, now: Timestamp) -> Result<()> {
+    const UPDATE: &str = "UPDATE streams SET stream = $2 WHERE peer = $1";
+    let stream = StreamId::mint(now).uuid();
+    conn.sql(UPDATE).bind(peer.to_string()).bind(stream).execute().await.map(|_| ())
+}
+
+/// Takes or keeps the lease of a peer, and gives its fence; `None` if another process has it.
+pub async fn lease(
+    conn: &mut Conn,
+    peer: &AppName,
+    owner: Uuid,
+    now: Timestamp,
+    span: Duration,
+) -> Result<Option<i64>> {
+    const CLAIM: &str = "INSERT INTO leases (peer, owner, until, fence) VALUES ($1, $2, $3, 1)
+        ON CONFLICT (peer) DO UPDATE SET owner = $2, until = $3,
+            fence = leases.fence + CASE WHEN leases.owner = $2 THEN 0 ELSE 1 END
+        WHERE leases.owner = $2 OR leases.until < $4
+        RETURNING fence";
+    conn.sql(CLAIM)
+        .bind(peer.to_string())
+        .bind(owner)
+        .bind(now.after(span).micros())
+        .bind(now.micros())
+        .optional(Row::take)
+        .await
+}
+
+/// Whether a lease is still the one with this fence.
+pub async fn holds(conn: &mut Conn, peer: &AppName, owner: Uuid, fence: i64) -> Result<bool> {
+    const SELECT: &str =
+        "SELECT count(*) FROM leases WHERE peer = $1 AND owner = $2 AND fence = $3";
+    let query = conn.sql(SELECT).bind(peer.to_string()).bind(owner).bind(fence);
+    Ok(query.one(Row::take::<i64>).await? > 0)
+}
+
+/// Gives a lease back, so that another process need not wait for its end.
+pub async fn release(conn: &mut Conn, peer: &AppName, owner: Uuid) -> Result<()> {
+    const UPDATE: &str = "UPDATE leases SET until = 0 WHERE peer = $1 AND owner = $2";
+    conn.sql(UPDATE).bind(peer.to_string()).bind(owner).execute().await.map(|_| ())
+}
+
+/// How far the stream of a peer has been settled here.
+pub async fn position(conn: &mut Conn, origin: &AppName) -> Result<Option<(StreamId, i64)>> {
+    const SELECT: &str = "SELECT stream, position FROM positions WHERE origin = $1";
+    let read = |row: &Row| Ok((row.id()?, row.take()?));
+    conn.sql(SELECT).bind(origin.to_string()).optional(read).await
+}
+
+/// Remembers which events of a stream were refused, so that a repeat is answered as the first delivery was.
+pub async fn refuse(
+    conn: &mut Conn,
+    origin: &AppName,
+    stream: StreamId,
+    refused: &HashMap<i64, &'static str>,
+) -> Result<()> {
+    const INSERT: &str = "INSERT INTO refusals (origin, stream, seq, code) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (origin, stream, seq) DO NOTHING";
+    for (&seq, &code) in refused {
+        let query = conn.sql(INSERT).bind(origin.to_string()).bind(stream.uuid());
+        query.bind(seq).bind(code).execute().await?;
+    }
+    Ok(())
+}
+
+/// Which events from `first` on were refused.
+pub async fn refusals(
+    conn: &mut Conn,
+    origin: &AppName,
+    stream: StreamId,
+    first: i64,
+) -> Result<HashMap<i64, String>> {
+    const SELECT: &str = "SELECT seq, code FROM refusals
+        WHERE origin = $1 AND stream = $2 AND seq >= $3 ORDER BY seq LIMIT 500";
+    let query = conn.sql(SELECT).bind(origin.to_string()).bind(stream.uuid()).bind(first);
+    Ok(query.all(|row| Ok((row.take()?, row.take()?))).await?.into_iter().collect())
+}
+
+/// Moves the position of a stream; `false` if it is not where it was `known` to be.
+pub async fn advance(
+    conn: &mut Conn,
+    origin: &AppName,
+    stream: StreamId,
+    known: Option<(StreamId, i64)>,
+    position: i64,
+) -> Result<bool> {
+    const BEGIN: &str = "INSERT INTO positions (origin, stream, position) VALUES ($1, $2, $3)
+        ON CONFLICT (origin) DO NOTHING";
+    const MOVE: &str = "UPDATE positions SET stream = $2, position = $3
+        WHERE origin = $1 AND stream = $4 AND position = $5";
+    let query = conn.sql(if known.is_none() { BEGIN } else { MOVE });
+    let mut query = query.bind(origin.to_string()).bind(stream.uuid()).bind(position);
+    if let Some((stream, position)) = known {
+        query = query.bind(stream.uuid()).bind(position);
+    }
+    Ok(query.execute().await? == 1)
+}

@@ -1,0 +1,58 @@
+//! The whole API, and the whole stack around it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Router, middleware};
+use shared::encryption::{Keyring, MAX_REQUEST};
+use shared::time::Clock;
+use tower::util::BoxCloneSyncService;
+use tower::{ServiceBuilder, ServiceExt};
+use tower_http::normalize_path::NormalizePathLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::app::AppState;
+use crate::{accounts, conversations, health, http, messages, relay, users};
+
+/// How an app stacks the encryption layers around the routes that carry content: what AppA and AppB differ in.
+pub type Stack = fn(Router<AppState>, Arc<Keyring>, Clock) -> Router<AppState>;
+
+/// What a connection is served with.
+pub type Service = BoxCloneSyncService<Request, Response, std::convert::Infallible>;
+
+/// How long a request may take, from its last header to the first byte of its answer.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The service of an app.
+pub fn router(app: AppState, keyring: Arc<Keyring>, stack: Stack) -> Service {
+    let content = Router::new()
+        .nest("/api/chats/conversations", conversations::routes())
+        .nest("/api/chats/messages", messages::routes())
+        .nest("/api/messages", messages::inbox_routes());
+    // The layers seal in the name of the caller, so authentication comes before them.
+    let content = stack(content, keyring, app.clock.clone())
+        .route_layer(middleware::from_fn_with_state(app.clone(), accounts::authenticate));
+
+    let routes = Router::new()
+        .merge(content)
+        .nest("/api/auth", accounts::routes())
+        .nest("/api/users", users::routes())
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .nest("/relay/v1", relay::routes())
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .with_state(app);
+
+    let service = ServiceBuilder::new()
+        // Outermost: whatever happens below, the answer is finished here.
+        .layer(middleware::from_fn(http::edge))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
+        // Canonical paths end in a slash; routes are matched without it.
+        .layer(NormalizePathLayer::trim_trailing_slash())
+        .service(routes);
+    BoxCloneSyncService::new(service.map_response(|response: Response| response))
+}

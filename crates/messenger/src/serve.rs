@@ -1,0 +1,138 @@
+//! Running an app: accept, serve, and stop without losing anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use shared::encryption::Keyring;
+use shared::problem::Problem;
+use shared::time::Clock;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::db::{self, Db};
+use crate::relay;
+use crate::router::{Service, Stack, router};
+
+/// How long the headers of a request may take.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// Headers of a request, at most.
+const MAX_HEADERS: usize = 100;
+/// Bytes of the headers of a request, at most.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// Connections open at once, at most; those beyond wait to be accepted.
+const MAX_CONNECTIONS: usize = 20_000;
+/// How long requests under way may take after the app has been told to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How long to wait after the system has refused a connection, for want of file descriptors perhaps.
+const REFUSED: Duration = Duration::from_millis(100);
+
+/// Why an app does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be opened.
+    #[error("the database cannot be opened: {0}")]
+    Database(#[from] db::Error),
+    /// The keys are not sound; configuration has checked them before.
+    #[error("FERNET_KEYS is not valid: {0}")]
+    Keys(#[from] shared::encryption::KeyringError),
+    /// What the log says.
+    #[error("{0}; the log says why")]
+    App(#[from] Problem),
+}
+
+/// Opens the database, serves on `listener` until `stopping` is cancelled, and then drains.
+pub async fn serve(
+    config: &Config,
+    stack: Stack,
+    listener: TcpListener,
+    stopping: CancellationToken,
+) -> Result<(), StartError> {
+    let clock = Clock::system();
+    let keyring = Arc::new(Keyring::parse(config.fernet_keys.expose())?);
+    let db = Db::open(&config.database_url).await?;
+    let app = App::new(config, db.clone(), clock).await?;
+    let service = router(app.clone(), keyring.clone(), stack);
+    let relaying = CancellationToken::new();
+    let workers = relay::start(&app, config, &relaying)?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(app = %config.app, %address, keys = ?keyring.key_ids(), "serving");
+    }
+
+    accept(listener, service, stopping).await;
+
+    // Requests are done; what they have left in the outbox will be sent by the next process.
+    relaying.cancel();
+    for worker in workers {
+        if let Err(error) = worker.await {
+            tracing::error!(%error, "a relay worker failed");
+        }
+    }
+    db.close().await;
+    tracing::info!(app = %config.app, "stopped");
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, service: Service, stopping: CancellationToken) {
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place,
+            () = stopping.cancelled() => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopping.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let connection = graceful.watch(connection(stream, service.clone()));
+                tokio::spawn(async move {
+                    let _place = place;
+                    if let Err(error) = connection.await {
+                        tracing::debug!(%error, "a connection broke");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(REFUSED).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were still under way and are cut off");
+    }
+}
+
+type Connection = http1::Connection<
+    TokioIo<TcpStream>,
+    TowerToHyperService<
+        tower::util::MapRequest<Service, fn(http::Request<Incoming>) -> axum::extract::Request>,
+    >,
+>;
+
+fn connection(stream: TcpStream, service: Service) -> Connection {
+    // Small answers must not wait for each other.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+    }
+    let into: fn(http::Request<Incoming>) -> axum::extract::Request =
+        |request| request.map(axum::body::Body::new);
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.map_request(into)))
+}
