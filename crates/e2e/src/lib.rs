@@ -1,1 +1,59 @@
+//! Boots both apps on free ports, wired to each other through a [`Wire`] that can record and disturb what passes,
+//! over a real database of either kind.
+//!
+//! [`Pair`] runs both routers in this process, [`Process`] the real binaries, for tests that kill them.
 
+mod client;
+mod database;
+mod pair;
+mod process;
+mod wire;
+
+pub use client::{Client, Reply};
+pub use database::{Database, Storage};
+pub use pair::{Instance, Pair};
+pub use process::{Process, ProcessPair};
+pub use wire::{Disturbance, Wire};
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// How long a thing that must happen may take, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until `check` gives a value, and gives it. Panics, naming `what`, if it does not within [`PATIENCE`].
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut check: impl FnMut() -> F,
+) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = check().await {
+            return value;
+        }
+        assert!(started.elapsed() < PATIENCE, "this did not happen within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Makes, of `async fn name(database: Database)`, a test for each database.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::Database::Sqlite).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                if $crate::Database::Postgres.is_to_be_tested() {
+                    super::$name($crate::Database::Postgres).await;
+                }
+            })*
+        }
+    };
+}

@@ -1,0 +1,168 @@
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use shared::encryption::Keyring;
+
+use crate::{Client, Database, Storage, Wire, eventually};
+
+/// One app as a real process.
+pub struct Process {
+    app: &'static str,
+    variables: Vec<(String, String)>,
+    /// Its database.
+    pub storage: Storage,
+    logs: tempfile::TempDir,
+    bind: SocketAddr,
+    child: Option<Child>,
+}
+
+/// Both apps as real processes, wired to each other.
+pub struct ProcessPair {
+    /// AppA.
+    pub a: Process,
+    /// AppB.
+    pub b: Process,
+    /// What AppA sends to AppB.
+    pub a_to_b: Wire,
+    /// What AppB sends to AppA.
+    pub b_to_a: Wire,
+}
+
+impl ProcessPair {
+    /// Starts both on fresh databases, with everything logged.
+    pub async fn start(database: Database) -> Self {
+        let (a, b) = (free_address(), free_address());
+        let (a_to_b, b_to_a) = (Wire::to(b).await, Wire::to(a).await);
+        let (keys, secret) = (Keyring::generate_key(), Keyring::generate_key());
+        let shared =
+            [("FERNET_KEYS", keys), ("RELAY_SECRET", secret), ("RUST_LOG", "trace".into())];
+        let mut pair = Self {
+            a: Process::new(
+                "app-a",
+                a,
+                format!("app-b=http://{}", a_to_b.address),
+                database,
+                &shared,
+            )
+            .await,
+            b: Process::new(
+                "app-b",
+                b,
+                format!("app-a=http://{}", b_to_a.address),
+                database,
+                &shared,
+            )
+            .await,
+            a_to_b,
+            b_to_a,
+        };
+        pair.a.start().await;
+        pair.b.start().await;
+        pair
+    }
+}
+
+/// An address that is free now, for a process that binds it in a moment.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address")
+}
+
+/// A binary of this build: it stands two folders above the test, as `make test` builds it before.
+fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let folder = test.ancestors().nth(2).expect("a target folder");
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins`", path.display());
+    path
+}
+
+impl Process {
+    async fn new(
+        app: &'static str,
+        bind: SocketAddr,
+        peers: String,
+        database: Database,
+        shared: &[(&str, String)],
+    ) -> Self {
+        let storage = database.fresh().await;
+        let own = [
+            ("BIND_ADDR", bind.to_string()),
+            ("DATABASE_URL", storage.url.clone()),
+            ("JWT_SECRET", Keyring::generate_key()),
+            ("PEERS", peers),
+        ];
+        let variables = own.into_iter().chain(shared.iter().cloned());
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
+        let logs = tempfile::tempdir().expect("a temporary folder");
+        Self { app, variables, storage, logs, bind, child: None }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(&mut self) {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.logs.path().join("log"))
+            .expect("a log file");
+        let child = Command::new(binary(self.app))
+            .env_clear()
+            .envs(self.variables.iter().cloned())
+            .current_dir(self.logs.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary runs");
+        self.child = Some(child);
+        let client = self.client();
+        eventually("the app is ready", || async {
+            let request = client.request(http::Method::GET, "/health/ready");
+            let ready = client.try_run(request).await.is_ok_and(|r| r.status.is_success());
+            ready.then_some(())
+        })
+        .await;
+    }
+
+    /// Somebody who may log in.
+    pub fn client(&self) -> Client {
+        Client::new(&format!("http://{}", self.bind), self.app)
+    }
+
+    /// Ends it at once, as a power cut would: SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks it to stop with SIGTERM, waits for its end, and gives whether that was a clean one.
+    pub async fn terminate(&mut self) -> bool {
+        let Some(mut child) = self.child.take() else { return false };
+        let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(told.is_ok_and(|status| status.success()), "kill -TERM");
+        for _ in 0..3000 {
+            if let Ok(Some(status)) = child.try_wait() {
+                return status.success();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        false
+    }
+
+    /// Everything that it has logged.
+    pub fn log(&self) -> Vec<u8> {
+        std::fs::read(self.logs.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
