@@ -1,0 +1,66 @@
+# What a person types, and what CI runs. `make help` lists it.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help run demo build test lint audit fmt bench
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+RELEASE := $(TARGET)/release
+VENV := $(TARGET)/venv
+CARGO_DENY_VERSION := 0.20.2
+
+help: ## Say what there is (the default)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build .env ## Run AppA on port 8001 and AppB on 8002 until Ctrl-C
+	@scripts/run
+
+demo: ## Show two people writing to each other, and what the databases hold (needs make run)
+	@node scripts/demo.mjs
+
+build: ## Build both apps, optimised
+	cargo build --release --bins -p app-a -p app-b
+
+test: lint $(VENV)/ready ## Run all checks and all tests
+	cargo build --workspace --bins
+	@export CARGO_TERM_PROGRESS_WHEN=never; \
+	if [ -x $(VENV)/bin/python ]; then export TEST_PYTHON=$(VENV)/bin/python; fi; \
+	scripts/with-postgres cargo test --workspace
+
+lint: ## Check format, lints, licences and sources
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@$(cargo-deny)
+	cargo deny --log-level error check bans licenses sources
+
+audit: ## Look the dependencies up in the advisory database (needs the network)
+	@$(cargo-deny)
+	cargo deny check advisories
+
+fmt: ## Format the code
+	cargo fmt --all
+
+bench: build ## Measure sends, relay and reads of both apps
+	cargo build --release -p bench
+	$(RELEASE)/bench
+
+# Unoptimised, because it is needed once and compiles in a third of the time.
+cargo-deny = cargo deny --version >/dev/null 2>&1 || { echo 'cargo-deny is not installed; installing it, which takes some minutes'; \
+	CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --quiet; }
+
+# Secrets for both apps, for their owner alone, written whole or not at all.
+.env: | build
+	@umask 077 && $(RELEASE)/app-a keygen --env > .env.new && mv .env.new .env || { rm -f .env.new; exit 1; }
+	@echo 'Made .env with fresh keys and secrets; keep it, or stored messages cannot be opened any more.'
+
+# One test opens our tokens with another Fernet library, that of Python.
+$(VENV)/ready:
+	@if python3 -m venv $(VENV) && $(VENV)/bin/python -m pip install -q --disable-pip-version-check cryptography; then \
+		touch $@; \
+	else \
+		rm -rf $(VENV); \
+		printf '\n%s\n' '!!! Python 3 with venv and its package cryptography CANNOT BE HAD HERE, as said above.' >&2; \
+		printf '%s\n\n' '!!! The test that opens our tokens with another Fernet library is NOT RUN.' >&2; \
+		[ "$$CI" != true ]; \
+	fi
