@@ -45,8 +45,9 @@ bench: build ## Measure sends, relay and reads of both apps
 	cargo build --release -p bench
 	$(RELEASE)/bench
 
-# Unoptimised, because it is needed once and compiles in a third of the time.
-cargo-deny = cargo deny --version >/dev/null 2>&1 || { echo 'cargo-deny is not installed; installing it, which takes some minutes'; \
+# Unoptimised: it is needed once, and compiles sooner so.
+cargo-deny = cargo deny --version >/dev/null 2>&1 || { \
+	echo 'cargo-deny is not installed; installing it, which takes some minutes'; \
 	CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --quiet; }
 
 # Secrets for both apps, for their owner alone, written whole or not at all.

@@ -59,7 +59,7 @@ async function join(url, name) {
     password,
   });
   const login = await call({ url }, "POST", "/api/auth/login/", { username, password });
-  return { url, token: login.access_token, ...profile };
+  return { url, name, token: login.access_token, ...profile };
 }
 
 const lookUp = (user, address) =>
@@ -123,8 +123,9 @@ async function lookInto(app, messages, secrets) {
   for (const { id, from } of messages) {
     const token = tokenOf(bytes, id);
     sound &&= Boolean(token);
-    const seen = token ? `${token.slice(0, 44)}… ${dim(`${token.length} characters`)}` : red("no token; are these the files of the app that answers (DATA_DIR)?");
-    line("", `${from.padEnd(6)} ${seen}`);
+    const missing = "no token; are these the files of the app that answers (DATA_DIR)?";
+    const seen = token && `${token.slice(0, 44)}… ${dim(`${token.length} characters`)}`;
+    line("", `${from.padEnd(6)} ${seen ?? red(missing)}`);
   }
   for (const secret of secrets) {
     const found = bytes.includes(secret);
@@ -170,10 +171,10 @@ async function demo() {
   title("What each side sees now");
   for (const [user, mine] of [[alice, hello], [bob, answer]]) {
     for (const { sender, content, edited_at } of await inbox(user)) {
-      line(`${user.address.split("-")[0]}'s inbox`, `${sender.username}: “${content}”${edited_at ? dim(" edited") : ""}`);
+      line(`${user.name}'s inbox`, `${sender.username}: “${content}”${edited_at ? dim(" edited") : ""}`);
     }
     const [reached] = await onTheOtherSide(user, mine.id);
-    line("", dim(`and the message that ${user.address.split("-")[0]} sent is ${reached}`));
+    line("", dim(`and the message that ${user.name} sent is ${reached}`));
   }
 
   title("What the databases hold");
