@@ -47,10 +47,10 @@ impl App {
             name: config.app.clone(),
             public_url: config.public_url.clone(),
             accounts: Accounts::new(config, &db, &clock).await?,
-            directory: Directory::new(config, &db, &clock)?,
+            directory: Directory::new(&config.app, &db, &clock),
             memberships: Memberships::new(),
             outgoing: Outgoing::start(&db, &clock),
-            relay: Relay::new(config, &db, &clock)?,
+            relay: Relay::new(config, &clock),
             db,
             clock,
         }))

@@ -62,7 +62,7 @@ pub async fn serve(
     let app = App::new(config, db.clone(), clock).await?;
     let service = router(app.clone(), keyring.clone(), stack);
     let relaying = CancellationToken::new();
-    let workers = relay::start(&app, config, &relaying)?;
+    let workers = relay::start(&app, config.give_up_after, &relaying);
     if let Ok(address) = listener.local_addr() {
         tracing::info!(app = %config.app, %address, keys = ?keyring.key_ids(), "serving");
     }

@@ -60,7 +60,7 @@ impl Accounts {
         let index_key = index_key(db, &fields).await?;
         let peers = config.peers.iter().map(|peer| peer.name.to_string());
         Ok(Self {
-            passwords: Passwords::new()?,
+            passwords: Passwords::new(),
             access: AccessTokens::new(&config.app, &config.jwt_secret, clock.clone()),
             refresh: RefreshTokens::new(&config.jwt_secret),
             sessions: Sessions::new(db.clone(), clock.clone()),

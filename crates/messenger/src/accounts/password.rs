@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -20,7 +20,7 @@ pub struct Passwords {
     threads: Arc<Semaphore>,
     waiting: AtomicUsize,
     /// The hash of no password, verified when there is no such user, so that both cases take the same time.
-    nobody: String,
+    nobody: Arc<OnceLock<String>>,
 }
 
 /// The parameters of new hashes; old ones are verified with their own.
@@ -36,10 +36,10 @@ fn hash(password: &str) -> Result<String, Problem> {
 }
 
 impl Passwords {
-    pub fn new() -> Result<Self, Problem> {
+    pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let nobody = hash(&format!("{:032x}", rand::random::<u128>()))?;
-        Ok(Self { threads: Arc::new(Semaphore::new(cores)), waiting: AtomicUsize::new(0), nobody })
+        let threads = Arc::new(Semaphore::new(cores));
+        Self { threads, waiting: AtomicUsize::new(0), nobody: Arc::default() }
     }
 
     /// The hash of a new password, as a PHC string.
@@ -52,10 +52,13 @@ impl Passwords {
     pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, Problem> {
         let password = Zeroizing::new(password);
         let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.nobody.clone());
+        let nobody = self.nobody.clone();
         let matches = self
             .run(move || {
-                let stored = PasswordHash::new(&stored).map_err(|_| Problem::internal())?;
+                // Made at the first log-in, whoever's it is.
+                let nobody = nobody.get_or_init(|| hash("nobody").unwrap_or_default());
+                let stored = stored.as_deref().unwrap_or(nobody);
+                let stored = PasswordHash::new(stored).map_err(|_| Problem::internal())?;
                 let argon2 = argon2()?;
                 Ok::<_, Problem>(argon2.verify_password(password.as_bytes(), &stored).is_ok())
             })
@@ -147,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_verifies_byte_for_byte_and_nobody_never_does() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = Passwords::new();
         let hash = passwords.hash(" secret ".to_owned()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(passwords.verify(" secret ".to_owned(), Some(hash.clone())).await.unwrap());

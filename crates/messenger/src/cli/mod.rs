@@ -42,8 +42,6 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    // Both ends of TLS are ours to choose, and there is one library for them.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     match cli.command.unwrap_or(Command::Serve) {
         Command::Keygen { env } => keygen::run(env),
         Command::Healthcheck => with_config(defaults, |config| healthcheck::run(&config)),

@@ -116,11 +116,14 @@ async fn participants(
             Problem::invalid().field("participants", format!("{start}… is too long for a name."))
         );
     }
-    let found: Vec<_> = stream::iter(names.iter().cloned())
-        .map(|name| async move { app.directory.find(&name).await.map(|user| (name, user)) })
-        .buffered(LOOKUPS)
-        .try_collect()
-        .await?;
+    let found: Vec<_> =
+        stream::iter(names.iter().cloned())
+            .map(|name| async move {
+                app.directory.find(&app.relay, &name).await.map(|user| (name, user))
+            })
+            .buffered(LOOKUPS)
+            .try_collect()
+            .await?;
     let mut problem = Problem::invalid();
     let mut others: Vec<UserCard> = Vec::new();
     for (name, found) in found {

@@ -66,7 +66,7 @@ async fn place(
     match (body.conversation, &body.recipient) {
         (Some(conversation), None) => Ok(conversation),
         (None, Some(name)) => {
-            let recipient = app.directory.find(name).await?.ok_or_else(|| {
+            let recipient = app.directory.find(&app.relay, name).await?.ok_or_else(|| {
                 Problem::new(StatusCode::NOT_FOUND, "unknown_recipient", "There is no such user.")
             })?;
             if recipient.id == user.id() {

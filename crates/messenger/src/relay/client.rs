@@ -9,9 +9,10 @@ use shared::models::UserCard;
 use shared::problem::Problem;
 use shared::relay::{Batch, BatchResult, EVENTS_PATH, USERS_PATH};
 use shared::time::Clock;
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::service_token::ServiceTokens;
+use super::service_token::{BodyDigest, ServiceTokens};
 use crate::config::Peer;
 
 /// How long a connection may take.
@@ -29,7 +30,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 pub struct PeerClient {
     peer: AppName,
     url: Url,
-    http: Client,
+    http: OnceCell<Client>,
     tokens: ServiceTokens,
 }
 
@@ -44,23 +45,15 @@ pub struct Delivery {
 }
 
 impl PeerClient {
-    /// A client for `peer` with its own connections.
-    pub fn new(own: &AppName, peer: &Peer, clock: Clock) -> Result<Self, Problem> {
-        let http = Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .timeout(BATCH)
-            .tcp_nodelay(true)
-            .http1_only()
-            .user_agent(concat!("messenger/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| {
-                tracing::error!(%error, "an HTTP client cannot be made");
-                Problem::internal()
-            })?;
+    /// A client for `peer`, with connections of its own.
+    pub fn new(own: &AppName, peer: &Peer, clock: Clock) -> Self {
         let tokens = ServiceTokens::new(own, peer, clock);
-        Ok(Self { peer: peer.name.clone(), url: peer.url.clone(), http, tokens })
+        Self { peer: peer.name.clone(), url: peer.url.clone(), http: OnceCell::new(), tokens }
+    }
+
+    /// The HTTP client, made at the first request: reading the system's certificates takes a while.
+    async fn http(&self) -> Result<&Client, Problem> {
+        self.http.get_or_try_init(async || http_client()).await
     }
 
     /// Sends a batch and gives the peer's answer to it.
@@ -68,7 +61,7 @@ impl PeerClient {
         let failed = |reason: String| Delivery { reason, retry_after: None };
         let body = serde_json::to_vec(batch).map_err(|error| failed(error.to_string()))?;
         let trace = batch.events.iter().find_map(|event| event.trace);
-        let request = self.request(&Method::POST, EVENTS_PATH, body, trace);
+        let request = self.request(&Method::POST, EVENTS_PATH, body, trace).await;
         let request = request.map_err(|problem| failed(problem.to_string()))?;
         let response = request.send().await.map_err(|error| failed(causes(&error)))?;
         let (status, retry_after) = (response.status(), retry_after(&response));
@@ -90,8 +83,8 @@ impl PeerClient {
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("username", username.as_str())
             .finish();
-        let request =
-            self.request(&Method::GET, &format!("{USERS_PATH}?{query}"), Vec::new(), None)?;
+        let target = format!("{USERS_PATH}?{query}");
+        let request = self.request(&Method::GET, &target, Vec::new(), None).await?;
         let answer = async {
             let response = request.timeout(LOOKUP).send().await.map_err(|error| causes(&error))?;
             match response.status() {
@@ -109,7 +102,12 @@ impl PeerClient {
         })
     }
 
-    fn request(
+    /// The digest that the body of a request from this peer must have, if the peer has signed the request.
+    pub(super) fn verify(&self, token: &str, method: &Method, target: &str) -> Option<BodyDigest> {
+        self.tokens.verify(token, method, target)
+    }
+
+    async fn request(
         &self,
         method: &Method,
         target: &str,
@@ -120,14 +118,32 @@ impl PeerClient {
         let url = self.url.join(target).map_err(|_| Problem::internal())?;
         let trace = trace.unwrap_or_else(|| Uuid::from_u128(rand::random()));
         let span = rand::random::<u64>() | 1;
-        Ok(self
-            .http
+        let http = self.http().await?;
+        Ok(http
             .request(method.clone(), url)
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .header(CONTENT_TYPE, "application/json")
             .header("traceparent", format!("00-{}-{span:016x}-01", trace.simple()))
             .body(body))
     }
+}
+
+fn http_client() -> Result<Client, Problem> {
+    // There is one library for TLS; a second attempt to say so changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .redirect(Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT)
+        .timeout(BATCH)
+        .tcp_nodelay(true)
+        .http1_only()
+        .user_agent(concat!("messenger/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| {
+            tracing::error!(%error, "an HTTP client cannot be made");
+            Problem::internal()
+        })
 }
 
 /// The body of a response, up to what an answer may have.

@@ -18,24 +18,22 @@ mod users;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use shared::address::AppName;
-use shared::problem::Problem;
 use shared::time::Clock;
 use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, AppState};
 use crate::config::Config;
-use crate::db::Db;
 
 pub use client::{Delivery, PeerClient};
 pub use ingest::ingest;
 pub use sender::{Claimed, Sender};
-use service_token::ServiceTokens;
 pub use store::{
     EventKind, NewEvent, append, append_change, append_conversation, backlog, last_moment,
 };
@@ -58,7 +56,7 @@ pub struct Relay {
 
 /// One peer, as the rest of the app knows it.
 struct PeerHandle {
-    tokens: ServiceTokens,
+    client: Arc<PeerClient>,
     signals: Arc<Signals>,
     /// Batches of one origin are taken in one after the other.
     ingesting: Mutex<()>,
@@ -75,14 +73,19 @@ pub struct Signals {
 
 impl Relay {
     /// The peers of a configuration.
-    pub fn new(config: &Config, _: &Db, clock: &Clock) -> Result<Self, Problem> {
+    pub fn new(config: &Config, clock: &Clock) -> Self {
         let peers = config.peers.iter().map(|peer| {
-            let tokens = ServiceTokens::new(&config.app, peer, clock.clone());
+            let client = Arc::new(PeerClient::new(&config.app, peer, clock.clone()));
             let handle =
-                PeerHandle { tokens, signals: Arc::default(), ingesting: Mutex::default() };
+                PeerHandle { client, signals: Arc::default(), ingesting: Mutex::default() };
             (peer.name.clone(), handle)
         });
-        Ok(Self { peers: peers.collect() })
+        Self { peers: peers.collect() }
+    }
+
+    /// The way to ask a peer something.
+    pub fn client(&self, peer: &AppName) -> Option<&Arc<PeerClient>> {
+        self.peers.get(peer).map(|peer| &peer.client)
     }
 
     /// Says that there is something new for these peers.
@@ -98,25 +101,18 @@ impl Relay {
             peer.signals.news.notify_one();
         }
     }
-
-    /// What wakes the worker of a peer.
-    pub fn signals(&self, peer: &AppName) -> Arc<Signals> {
-        self.peers.get(peer).map(|peer| peer.signals.clone()).unwrap_or_default()
-    }
 }
 
 /// Starts a worker for each peer; they end, and give up their leases, when `stopping` is cancelled.
 pub fn start(
     app: &Arc<App>,
-    config: &Config,
+    give_up_after: Duration,
     stopping: &CancellationToken,
-) -> Result<Vec<tokio::task::JoinHandle<()>>, Problem> {
-    let mut workers = Vec::new();
-    for peer in &config.peers {
-        let client = PeerClient::new(&config.app, peer, app.clock.clone())?;
-        let sender = Sender::new(app, peer.name.clone(), config.give_up_after);
-        let signals = app.relay.signals(&peer.name);
-        workers.push(tokio::spawn(sender.work(client, signals, stopping.clone())));
-    }
-    Ok(workers)
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let worker = |(name, peer): (&AppName, &PeerHandle)| {
+        let sender = Sender::new(app, name.clone(), give_up_after);
+        let (client, signals) = (peer.client.clone(), peer.signals.clone());
+        tokio::spawn(sender.work(client, signals, stopping.clone()))
+    };
+    app.relay.peers.iter().map(worker).collect()
 }

@@ -211,7 +211,7 @@ impl Sender {
     /// Sends until `stopping` is cancelled, and gives the lease back.
     pub async fn work(
         self,
-        client: PeerClient,
+        client: Arc<PeerClient>,
         signals: Arc<Signals>,
         stopping: CancellationToken,
     ) {

@@ -32,8 +32,8 @@ impl FromRequest<AppState> for Signed {
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         let token = bearer(request.headers())?.ok_or_else(refused)?;
         let peer = claimed_sender(token).ok_or_else(refused)?;
-        let handle = app.relay.peers.get(&peer).ok_or_else(refused)?;
-        let digest = handle.tokens.verify(token, request.method(), target).ok_or_else(refused)?;
+        let client = app.relay.client(&peer).ok_or_else(refused)?;
+        let digest = client.verify(token, request.method(), target).ok_or_else(refused)?;
         let body = Bytes::from_request(request, app).await.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 Problem::too_large(MAX_BODY)

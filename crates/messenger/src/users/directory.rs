@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -9,9 +8,8 @@ use shared::problem::Problem;
 use shared::time::Clock;
 
 use super::store;
-use crate::config::Config;
 use crate::db::Db;
-use crate::relay::PeerClient;
+use crate::relay::{PeerClient, Relay};
 
 /// How long an answer of a peer is believed.
 const BELIEVED: Duration = Duration::from_secs(30);
@@ -23,31 +21,30 @@ pub struct Directory {
     own: AppName,
     db: Db,
     clock: Clock,
-    peers: HashMap<AppName, PeerClient>,
     answers: Cache<String, Option<UserCard>>,
 }
 
 impl Directory {
-    /// The directory of an app and its peers.
-    pub fn new(config: &Config, db: &Db, clock: &Clock) -> Result<Self, Problem> {
-        let mut peers = HashMap::new();
-        for peer in &config.peers {
-            peers.insert(peer.name.clone(), PeerClient::new(&config.app, peer, clock.clone())?);
-        }
+    /// The directory of an app.
+    pub fn new(own: &AppName, db: &Db, clock: &Clock) -> Self {
         let answers = Cache::builder().max_capacity(REMEMBERED).time_to_live(BELIEVED).build();
-        Ok(Self { own: config.app.clone(), db: db.clone(), clock: clock.clone(), peers, answers })
+        Self { own: own.clone(), db: db.clone(), clock: clock.clone(), answers }
     }
 
     /// The user that an id, a username of this app or an address names.
-    pub async fn find(&self, name: &str) -> Result<Option<UserCard>, Problem> {
+    pub async fn find(&self, relay: &Relay, name: &str) -> Result<Option<UserCard>, Problem> {
         match name.parse::<UserId>() {
             Ok(id) => Ok(store::by_id(&mut self.db.read().await?, id).await?),
-            Err(_) => self.find_by_name(name).await,
+            Err(_) => self.find_by_name(relay, name).await,
         }
     }
 
     /// The user that a username of this app or an address names. 503 if only an unreachable peer knows.
-    pub async fn find_by_name(&self, name: &str) -> Result<Option<UserCard>, Problem> {
+    pub async fn find_by_name(
+        &self,
+        relay: &Relay,
+        name: &str,
+    ) -> Result<Option<UserCard>, Problem> {
         let address = if name.contains('@') {
             name.parse::<Address>().ok()
         } else {
@@ -59,7 +56,7 @@ impl Directory {
             let key = address.username.key();
             return Ok(store::by_name(&mut self.db.read().await?, self.own.as_str(), &key).await?);
         }
-        let Some(peer) = self.peers.get(&address.app) else { return Ok(None) };
+        let Some(peer) = relay.client(&address.app) else { return Ok(None) };
         let asked = self.answers.try_get_with(address.key(), self.ask(peer, &address)).await;
         match asked {
             Ok(answer) => Ok(answer),

@@ -19,6 +19,6 @@ pub async fn get_by_username(
     if name.len() > 512 {
         return Err(Problem::invalid().field("username", "This is too long for a name."));
     }
-    let found = app.directory.find_by_name(name).await?;
+    let found = app.directory.find_by_name(&app.relay, name).await?;
     found.map(Json).ok_or_else(Problem::not_found)
 }

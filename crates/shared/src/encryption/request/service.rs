@@ -95,6 +95,10 @@ pub(super) struct Sealer {
 impl Sealer {
     /// The request as the handler may see it.
     pub(super) fn seal(&self, mut parts: Parts, body: Bytes) -> Result<Request<Body>, Problem> {
+        // Many clients name a content type even where they send nothing.
+        if body.is_empty() {
+            return Ok(Request::from_parts(parts, Body::empty()));
+        }
         let found = body::find_content(&body).map_err(|error| match error {
             BodyError::Json(detail) => Problem::malformed(detail),
             BodyError::NotText => Problem::invalid().field("content", "This must be a string."),
