@@ -7,10 +7,10 @@ use super::current_user::bearer;
 use super::refresh_token::RefreshToken;
 use super::store;
 use crate::app::AppState;
-use crate::http::{Json, describe};
+use crate::http::Json;
 
 #[derive(Default, Deserialize)]
-struct Logout {
+pub struct Logout {
     refresh_token: Option<String>,
 }
 
@@ -26,13 +26,9 @@ pub struct LoggedOut {
 pub async fn logout(
     State(app): State<AppState>,
     headers: HeaderMap,
-    body: bytes::Bytes,
+    body: Option<Json<Logout>>,
 ) -> Result<Json<LoggedOut>, Problem> {
-    let body: Logout = if body.is_empty() {
-        Logout::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| describe(".", &error))?
-    };
+    let body = body.map_or_else(Logout::default, |Json(body)| body);
     let refused =
         || Problem::unauthenticated("invalid_token", "The token does not count, or no longer.");
     let bearer = match bearer(&headers)? {

@@ -1,4 +1,5 @@
-use axum::extract::{FromRequest, Request};
+use axum::body::HttpBody;
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -27,12 +28,35 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
                 Problem::malformed("The body broke off.")
             }
         })?;
-        let mut json = serde_json::Deserializer::from_slice(&body);
-        let value = serde_path_to_error::deserialize(&mut json);
-        let value = value.map_err(|error| describe(&error.path().to_string(), error.inner()))?;
-        json.end().map_err(|error| describe(".", &error))?;
-        Ok(Self(value))
+        parse(&body).map(Self)
     }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    /// An empty body is none, whatever its media type.
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
+    }
+}
+
+/// The JSON object that a body is; an array of the values in their order would fit the type too, but is none.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Where a string is not looked at, the parser does not look at its encoding either.
+    let body =
+        std::str::from_utf8(body).map_err(|_| Problem::malformed("The body is not UTF-8."))?;
+    if body.trim_ascii_start().starts_with(|first| first != '{') {
+        return Err(Problem::malformed("The body should be a JSON object."));
+    }
+    let mut json = serde_json::Deserializer::from_str(body);
+    let value = serde_path_to_error::deserialize(&mut json);
+    let value = value.map_err(|error| describe(&error.path().to_string(), error.inner()))?;
+    json.end().map_err(|error| describe(".", &error))?;
+    Ok(value)
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -69,7 +93,7 @@ pub fn describe(path: &str, error: &serde_json::Error) -> Problem {
         return Problem::invalid().field(field.to_owned(), "This field is required.");
     }
     // What a value was is not repeated, as it may be a secret; what it should be is ours to say.
-    let expected = text.split_once(", expected ").map(|(_, rest)| rest);
+    let expected = text.rsplit_once(", expected ").map(|(_, rest)| rest);
     let expected = expected.and_then(|rest| rest.split(" at line ").next());
     let message = match expected {
         Some(expected) => format!("This should be {expected}."),
