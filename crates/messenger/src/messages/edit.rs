@@ -24,9 +24,10 @@ pub async fn edit(
     if message.deleted_at.is_some() {
         return Err(Problem::conflict("message_deleted", "A deleted message cannot be edited."));
     }
-    // The layer bound the token to the message that the path names; anything else would never open.
+    // The layer bound the token to the message that the path spells out. Under another spelling of the id, escaped
+    // for instance, it did not see which one that is, and the token would never open.
     if sealed.message != id {
-        return Err(Problem::internal());
+        return Err(Problem::not_found());
     }
     let peers = app.memberships.of(&app, message.conversation).await?;
     let peers = peers.map(|membership| membership.elsewhere().clone()).unwrap_or_default();

@@ -270,7 +270,12 @@ pub async fn page_all(
          JOIN users u ON u.id = m.sender_id
          WHERE p.user_id = $1 ORDER BY m.created_at DESC, m.id DESC LIMIT $3 OFFSET $4"
     );
-    let query = conn.sql(SELECT).bind(user.uuid()).bind(limit + offset).bind(limit).bind(offset);
+    let query = conn
+        .sql(SELECT)
+        .bind(user.uuid())
+        .bind(limit.saturating_add(offset))
+        .bind(limit)
+        .bind(offset);
     query.all(message).await
 }
 
@@ -305,7 +310,7 @@ pub async fn page_inbox(
     let inbox = |row: &Row| Ok(InboxMessage { message: message(row)?, read: row.take()? });
     conn.sql(SELECT)
         .bind(user.uuid())
-        .bind(limit + offset)
+        .bind(limit.saturating_add(offset))
         .bind(limit)
         .bind(offset)
         .bind(unread)
