@@ -24,6 +24,9 @@ pub type Stack = fn(Router<AppState>, Arc<Keyring>, Clock) -> Router<AppState>;
 /// What a connection is served with.
 pub type Service = BoxCloneSyncService<Request, Response, std::convert::Infallible>;
 
+/// Bytes of a request whose content has been sealed, at most: the layers have let in [`MAX_REQUEST`], and a token is
+/// longer than its text by a third and a little.
+const MAX_SEALED: usize = 2 * MAX_REQUEST;
 /// How long a request may take, from its last header to the first byte of its answer.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -34,8 +37,9 @@ pub fn router(app: AppState, keyring: Arc<Keyring>, stack: Stack) -> Service {
         .nest("/api/chats/messages", messages::routes())
         .nest("/api/messages", messages::inbox_routes());
     // The layers seal in the name of the caller, so authentication comes before them.
-    let content = stack(content, keyring, app.clock.clone())
-        .route_layer(middleware::from_fn_with_state(app.clone(), accounts::authenticate));
+    let content =
+        stack(content.layer(DefaultBodyLimit::max(MAX_SEALED)), keyring, app.clock.clone())
+            .route_layer(middleware::from_fn_with_state(app.clone(), accounts::authenticate));
 
     let routes = Router::new()
         .merge(content)
