@@ -1,0 +1,100 @@
+//! A whole run with texts that are easily found again, and a search for them in everything that is kept or sent:
+//! databases with their WAL, the wire between the apps, and the logs of both, at the most talkative level.
+
+use e2e::{Client, Database, ProcessPair, eventually, on_both_databases};
+use http::Method;
+use serde_json::json;
+
+on_both_databases!(no_text_password_or_token_is_found_anywhere_outside_the_edge);
+
+fn holds(haystack: &[u8], needle: &str) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
+
+async fn arrives(client: &Client, conversation: &str, text: &str) {
+    eventually("the text arrives", || async {
+        client.read(conversation).await.contains(&text.to_owned()).then_some(())
+    })
+    .await;
+}
+
+async fn no_text_password_or_token_is_found_anywhere_outside_the_edge(database: Database) {
+    let mut pair = ProcessPair::start(database).await;
+    let (alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
+    let sent = alice.send("bob@app-b", "canary-one sings").await;
+    let conversation = sent["conversation"].as_str().unwrap().to_owned();
+    arrives(&bob, &conversation, "canary-one sings").await;
+    bob.send("alice@app-a", "canary-two answers").await;
+    arrives(&alice, &conversation, "canary-two answers").await;
+    let path = format!("/api/chats/messages/{}/", sent["id"].as_str().unwrap());
+    alice.patch(&path, &json!({ "content": "canary-three has been edited" })).await.expect(200);
+    arrives(&bob, &conversation, "canary-three has been edited").await;
+    let deleted = alice.send("bob@app-b", "canary-four goes").await;
+    let path = format!("/api/chats/messages/{}/", deleted["id"].as_str().unwrap());
+    alice.delete(&path).await.expect(204);
+    // What is refused must not be kept or logged either.
+    for (body, status) in [
+        (r#"{"conversation":"canary-five","content":"canary-six"}"#.to_owned(), 400),
+        (r#"{"content":{"text":"canary-seven"}}"#.to_owned(), 400),
+        (r#"{"content":"canary-eight"#.to_owned(), 400),
+        (json!({ "recipient": "nobody-there", "content": "canary-nine" }).to_string(), 404),
+        (json!({ "recipient": "bob@app-b", "content": format!("canary-ten{}", "x".repeat(20_000)) }).to_string(), 400),
+    ] {
+        let request = alice.request(Method::POST, "/api/messages/send/");
+        let reply = alice.run(request.header("content-type", "application/json").body(body)).await;
+        let reply = reply.expect(status);
+        assert!(!reply.text.contains("canary"), "{reply:#?}");
+    }
+    let wrong = json!({ "username": alice.name, "password": "canary-eleven" });
+    alice.post("/api/auth/login/", &wrong).await.expect(401);
+    alice.get("/api/messages/inbox/").await.expect(200);
+    bob.get("/api/chats/conversations/").await.expect(200);
+    eventually("everything is settled", || async {
+        let list = alice.get("/api/chats/messages/").await.expect(200);
+        list.results().iter().all(|message| message["status"] == "relayed").then_some(())
+    })
+    .await;
+
+    let mut places = Vec::new();
+    // Once while the apps run, with the WAL as it is, and once after they have stopped.
+    places.push(("database of A, running", pair.a.storage.dump().await));
+    places.push(("database of B, running", pair.b.storage.dump().await));
+    assert!(pair.a.terminate().await && pair.b.terminate().await);
+    places.push(("database of A", pair.a.storage.dump().await));
+    places.push(("database of B", pair.b.storage.dump().await));
+    places.push(("wire from A", pair.a_to_b.recorded()));
+    places.push(("wire from B", pair.b_to_a.recorded()));
+    places.push(("log of A", pair.a.log()));
+    places.push(("log of B", pair.b.log()));
+    let secrets = [&alice, &bob]
+        .map(|client| [client.token.clone().unwrap(), client.refresh.clone().unwrap()]);
+    for (place, bytes) in &places {
+        assert!(!holds(bytes, "canary"), "a text is in the {place}");
+        assert!(!holds(bytes, "correct horse"), "a password is in the {place}");
+        assert!(!holds(bytes, "@example.org"), "an e-mail address is in the {place}");
+        for secret in secrets.iter().flatten() {
+            assert!(!holds(bytes, secret), "a token is in the {place}");
+        }
+        // The search does find what is there.
+        if place.starts_with("log") {
+            assert!(holds(bytes, "serving") && holds(bytes, "received"), "{place}");
+        } else {
+            assert!(holds(bytes, "gAAAA"), "there are Fernet tokens in the {place}");
+        }
+    }
+    // One request is followed by its trace from the log of one app to that of the other.
+    let (a, b) = (
+        String::from_utf8_lossy(&places[6].1).into_owned(),
+        String::from_utf8_lossy(&places[7].1).into_owned(),
+    );
+    let received = b
+        .lines()
+        .find(|line| line.contains("received") && line.contains("\"message\":"))
+        .expect("a log line");
+    let line: serde_json::Value = serde_json::from_str(received).expect("JSON lines");
+    let trace = line["trace"].as_str().expect("a trace");
+    assert!(
+        a.lines().any(|line| line.contains(trace) && line.contains("stored")),
+        "{trace} is in the log of A"
+    );
+}

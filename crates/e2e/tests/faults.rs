@@ -1,0 +1,267 @@
+//! Real processes, killed at any moment, and a wire that loses answers: what was acknowledged is on both apps, once,
+//! in order, with its last edit.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use e2e::{
+    Client, Database, Disturbance, Pair, Process, ProcessPair, eventually, on_both_databases,
+};
+use http::Method;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::json;
+
+on_both_databases!(
+    a_kill_at_any_moment_loses_doubles_and_reorders_nothing,
+    answers_that_are_lost_after_the_commit_double_nothing,
+    a_terminated_app_finishes_what_it_has_begun,
+    a_killed_app_relays_after_its_restart_what_it_had_acknowledged,
+    a_message_is_delivered_at_once_when_nothing_is_wrong,
+);
+
+/// What one writer knows of its messages.
+#[derive(Default)]
+struct History {
+    /// Acknowledged ids, in order.
+    acknowledged: Vec<String>,
+    /// The text of the last acknowledged write or edit of each.
+    texts: HashMap<String, String>,
+    /// Texts of sends and edits without an answer: they may or may not have happened.
+    unknown: HashSet<String>,
+    /// Messages with an edit without an answer.
+    blurred: HashSet<String>,
+}
+
+/// Writes and edits until told to stop, as fast as the answers come.
+async fn write(client: Client, conversation: String, stop: Arc<AtomicBool>) -> History {
+    let mut history = History::default();
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        number += 1;
+        let text = format!("{} {number}", client.name);
+        let body = json!({ "conversation": conversation, "content": text });
+        let send = client.request(Method::POST, "/api/chats/messages/").json(&body);
+        match client.try_run(send).await {
+            Ok(reply) if reply.status == 201 => {
+                let id = reply.str("id");
+                history.texts.insert(id.clone(), text);
+                history.acknowledged.push(id);
+            }
+            Ok(reply) => assert!(reply.status.is_server_error(), "{reply:#?}"),
+            Err(_) => {
+                history.unknown.insert(text);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        if number % 5 == 0 && !history.acknowledged.is_empty() {
+            let id = history.acknowledged[number % history.acknowledged.len()].clone();
+            let text = format!("{} edited {number}", client.name);
+            let path = format!("/api/chats/messages/{id}/");
+            let edit = client.request(Method::PATCH, &path).json(&json!({ "content": text }));
+            match client.try_run(edit).await {
+                Ok(reply) if reply.status == 200 => {
+                    history.blurred.remove(&id);
+                    history.texts.insert(id, text);
+                }
+                Ok(reply) => assert!(reply.status.is_server_error(), "{reply:#?}"),
+                Err(_) => {
+                    history.unknown.insert(text);
+                    history.blurred.insert(id);
+                }
+            }
+        }
+    }
+    history
+}
+
+/// Id, sender and text of every message of a conversation, the oldest first.
+async fn all(client: &Client, conversation: &str) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    let mut path = format!("/api/chats/conversations/{conversation}/messages/?page_size=100");
+    loop {
+        let reply = client.get(&path).await.expect(200);
+        found.extend(reply.results().iter().map(|message| {
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            (text(&message["id"]), text(&message["sender"]["username"]), text(&message["content"]))
+        }));
+        match reply.json["next"].as_str() {
+            Some(next) => {
+                path = next.strip_prefix(&client.base).expect("a URL of the app").to_owned()
+            }
+            None => break,
+        }
+    }
+    found.reverse();
+    found
+}
+
+/// Checks what both apps hold against what the writers know.
+async fn check(alice: &Client, bob: &Client, conversation: &str, histories: [&History; 2]) {
+    let (left, right) = eventually("both apps show the same, all of it", || async {
+        let (left, right) = (all(alice, conversation).await, all(bob, conversation).await);
+        let written: usize = histories.iter().map(|history| history.acknowledged.len()).sum();
+        (left == right && left.len() >= written).then_some((left, right))
+    })
+    .await;
+    assert_eq!(left, right);
+    let ids: HashSet<_> = left.iter().map(|(id, ..)| id).collect();
+    assert_eq!(ids.len(), left.len(), "no message stands twice");
+    let texts: HashSet<_> = left.iter().map(|(.., text)| text).collect();
+    assert_eq!(texts.len(), left.len(), "no text stands twice");
+    for (client, history) in [alice, bob].into_iter().zip(histories) {
+        let own: Vec<_> = left.iter().filter(|(_, sender, _)| *sender == client.name).collect();
+        let acknowledged =
+            own.iter().filter(|(id, ..)| history.texts.contains_key(id)).map(|(id, ..)| id);
+        assert!(acknowledged.eq(history.acknowledged.iter()), "all of {}'s, in order", client.name);
+        for (id, _, text) in own {
+            match history.texts.get(id) {
+                Some(_) if history.blurred.contains(id) => {}
+                Some(known) => assert_eq!(text, known, "the last edit"),
+                None => assert!(history.unknown.contains(text), "{text} was never written"),
+            }
+        }
+    }
+}
+
+async fn a_kill_at_any_moment_loses_doubles_and_reorders_nothing(database: Database) {
+    let seed: u64 =
+        std::env::var("KILL_SEED").ok().map_or_else(rand::random, |s| s.parse().unwrap());
+    println!("KILL_SEED={seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut pair = ProcessPair::start(database).await;
+    let (alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
+    let first = alice.send("bob@app-b", "hello").await;
+    let conversation = first["conversation"].as_str().unwrap().to_owned();
+    eventually("the conversation is there", || async {
+        (bob.read(&conversation).await.len() == 1).then_some(())
+    })
+    .await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers = [&alice, &bob]
+        .map(|client| tokio::spawn(write(client.clone(), conversation.clone(), stop.clone())));
+    for _ in 0..6 {
+        tokio::time::sleep(Duration::from_millis(rng.random_range(50..700))).await;
+        let victims: &mut [&mut Process] = match rng.random_range(0..5) {
+            0 | 1 => &mut [&mut pair.a],
+            2 | 3 => &mut [&mut pair.b],
+            _ => &mut [&mut pair.a, &mut pair.b],
+        };
+        for victim in victims.iter_mut() {
+            victim.kill();
+        }
+        tokio::time::sleep(Duration::from_millis(rng.random_range(0..200))).await;
+        for victim in victims.iter_mut() {
+            victim.start().await;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let [alices, bobs] = writers;
+    let (mut alices, bobs) = (alices.await.unwrap(), bobs.await.unwrap());
+    alices.acknowledged.insert(0, first["id"].as_str().unwrap().to_owned());
+    alices.texts.insert(first["id"].as_str().unwrap().to_owned(), "hello".to_owned());
+    println!("{} and {} were acknowledged", alices.acknowledged.len(), bobs.acknowledged.len());
+    check(&alice, &bob, &conversation, [&alices, &bobs]).await;
+}
+
+async fn answers_that_are_lost_after_the_commit_double_nothing(database: Database) {
+    let pair = Pair::start(database).await;
+    let (alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
+    let first = alice.send("bob@app-b", "0").await;
+    let conversation = first["conversation"].as_str().unwrap();
+    let seen = |count: usize| {
+        let bob = bob.clone();
+        async move {
+            eventually("the messages arrive", || async {
+                let texts = bob.read(conversation).await;
+                (texts.len() >= count).then_some(texts)
+            })
+            .await
+        }
+    };
+    seen(1).await;
+    pair.a_to_b.disturb(Disturbance::AnswersLost);
+    for number in 1..20 {
+        let sent = alice.send("bob@app-b", &number.to_string()).await;
+        // The peer has it, and this app cannot know.
+        assert_eq!(seen(number + 1).await.len(), number + 1);
+        let path = format!("/api/chats/messages/{}/", sent["id"].as_str().unwrap());
+        assert_eq!(alice.get(&path).await.expect(200).json["status"], "queued");
+    }
+    pair.a_to_b.disturb(Disturbance::None);
+    eventually("the sender learns of it", || async {
+        let list = alice.get("/api/chats/messages/?page_size=100").await.expect(200);
+        list.results().iter().all(|message| message["status"] == "relayed").then_some(())
+    })
+    .await;
+    let expected: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    assert_eq!(bob.read(conversation).await, expected);
+    pair.stop().await;
+}
+
+async fn a_terminated_app_finishes_what_it_has_begun(database: Database) {
+    let mut pair = ProcessPair::start(database).await;
+    let (alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
+    let first = alice.send("bob@app-b", "hello").await;
+    let conversation = first["conversation"].as_str().unwrap().to_owned();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..8)
+        .map(|_| tokio::spawn(write(alice.clone(), conversation.clone(), stop.clone())))
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(pair.a.terminate().await, "it ends by itself, with success");
+    stop.store(true, Ordering::Relaxed);
+    let mut acknowledged = HashSet::new();
+    for writer in writers {
+        acknowledged.extend(writer.await.unwrap().acknowledged);
+    }
+    assert!(acknowledged.len() > 8, "there was load");
+    pair.a.start().await;
+    eventually("everything acknowledged is at the peer", || async {
+        let there: HashSet<_> =
+            all(&bob, &conversation).await.into_iter().map(|(id, ..)| id).collect();
+        acknowledged.is_subset(&there).then_some(())
+    })
+    .await;
+}
+
+async fn a_killed_app_relays_after_its_restart_what_it_had_acknowledged(database: Database) {
+    let mut pair = ProcessPair::start(database).await;
+    let (alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
+    let first = alice.send("bob@app-b", "0").await;
+    let conversation = first["conversation"].as_str().unwrap();
+    pair.a_to_b.disturb(Disturbance::Down);
+    for number in 1..10 {
+        alice.send("bob@app-b", &number.to_string()).await;
+    }
+    pair.a.kill();
+    pair.a_to_b.disturb(Disturbance::None);
+    pair.a.start().await;
+    let expected: Vec<_> = (0..10).map(|number| number.to_string()).collect();
+    eventually("the messages arrive, in order", || async {
+        (bob.read(conversation).await == expected).then_some(())
+    })
+    .await;
+}
+
+async fn a_message_is_delivered_at_once_when_nothing_is_wrong(database: Database) {
+    let pair = Pair::start(database).await;
+    let (alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
+    let conversation =
+        alice.send("bob@app-b", "0").await["conversation"].as_str().unwrap().to_owned();
+    let mut slowest = Duration::ZERO;
+    for number in 1..20 {
+        alice.send("bob@app-b", &number.to_string()).await;
+        let sent = std::time::Instant::now();
+        eventually("it arrives", || async {
+            (bob.read(&conversation).await.len() == number + 1).then_some(())
+        })
+        .await;
+        slowest = slowest.max(sent.elapsed());
+    }
+    // Not a measure of speed, but of being woken rather than polled for: polling alone would take up to a second each.
+    assert!(slowest < Duration::from_millis(900), "{slowest:?}");
+    pair.stop().await;
+}

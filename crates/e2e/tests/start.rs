@@ -1,0 +1,98 @@
+//! What an operator meets before an app runs.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// Settings with which an app would start.
+fn sound() -> Vec<(&'static str, String)> {
+    let key = shared::encryption::Keyring::generate_key;
+    vec![
+        ("FERNET_KEYS", key()),
+        ("JWT_SECRET", key()),
+        ("RELAY_SECRET", key()),
+        ("PEERS", "app-b=http://127.0.0.1:1".to_owned()),
+        ("BIND_ADDR", "127.0.0.1:0".to_owned()),
+    ]
+}
+
+fn run(arguments: &[&str], variables: &[(&str, String)]) -> Output {
+    let test = std::env::current_exe().unwrap();
+    let binary: PathBuf = test.ancestors().nth(2).unwrap().join("app-a");
+    assert!(binary.exists(), "run `cargo build --workspace --bins` first");
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(binary);
+    command.args(arguments).env_clear().envs(variables.iter().cloned()).current_dir(folder.path());
+    command.output().unwrap()
+}
+
+#[test]
+fn a_bad_setting_stops_the_start_by_name_without_its_value() {
+    let key = shared::encryption::Keyring::generate_key();
+    for (name, value, says) in [
+        ("FERNET_KEYS", String::new(), "not set"),
+        ("FERNET_KEYS", "c2hvcnQ=".to_owned(), "key 1"),
+        ("FERNET_KEYS", format!("{key},{key}"), "key 2"),
+        ("FERNET_KEYS", format!("{key},nonsense"), "key 2"),
+        ("JWT_SECRET", "too-short-to-count".to_owned(), "18 characters"),
+        ("RELAY_SECRET", String::new(), "not set"),
+        ("PEERS", String::new(), "not set"),
+        ("PEERS", "app-b".to_owned(), "name=url"),
+    ] {
+        let mut variables = sound();
+        variables.retain(|(known, _)| *known != name);
+        variables.push((name, value.clone()));
+        let output = run(&["serve"], &variables);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+        assert!(said.contains(name) && said.contains(says), "{name}: {said}");
+        assert!(value.len() < 8 || !said.contains(&value), "{name}: {said}");
+        if name != "PEERS" {
+            assert!(said.contains("keygen"), "{name}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_fresh_key_and_a_fresh_env_file_are_sound() {
+    let key = String::from_utf8(run(&["keygen"], &[]).stdout).unwrap();
+    assert!(shared::encryption::Keyring::parse(&key).is_ok());
+    let file = String::from_utf8(run(&["keygen", "--env"], &[]).stdout).unwrap();
+    let pairs = file.lines().filter_map(|line| line.split_once('='));
+    let pairs: Vec<_> = pairs.filter(|(name, _)| !name.starts_with('#')).collect();
+    for (app, port) in [("app-a", 8001), ("app-b", 8002)] {
+        let owned = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let environment = messenger::config::Environment::new(owned, app);
+        let defaults = messenger::config::Defaults { app, port };
+        messenger::config::Config::read(&environment, defaults).expect("sound settings for both");
+    }
+}
+
+#[test]
+fn a_database_that_was_sealed_with_other_keys_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/app.db", folder.path().display());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let config = |keys: &str| {
+        let mut variables = sound();
+        variables.retain(|(name, _)| *name != "FERNET_KEYS");
+        variables.extend([("FERNET_KEYS", keys.to_owned()), ("DATABASE_URL", url.clone())]);
+        let owned = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let environment = messenger::config::Environment::new(owned, "app-a");
+        messenger::config::Config::read(&environment, app_a::DEFAULTS).unwrap()
+    };
+    let open = |keys: &str| {
+        let config = config(keys);
+        runtime.block_on(async {
+            let db = messenger::db::Db::open(&config.database_url).await.unwrap();
+            let app =
+                messenger::app::App::new(&config, db.clone(), shared::time::Clock::system()).await;
+            db.close().await;
+            app.is_ok()
+        })
+    };
+    let (first, second) =
+        (shared::encryption::Keyring::generate_key(), shared::encryption::Keyring::generate_key());
+    assert!(open(&first));
+    assert!(!open(&second), "the key it was sealed with is missing");
+    assert!(open(&format!("{second},{first}")), "rotation keeps the old one at hand");
+}
