@@ -4,8 +4,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use shared::encryption::MAX_REQUEST;
 use shared::problem::Problem;
@@ -45,7 +45,7 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T> {
 }
 
 /// The JSON object that a body is; an array of the values in their order would fit the type too, but is none.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     // Where a string is not looked at, the parser does not look at its encoding either.
     let body =
         std::str::from_utf8(body).map_err(|_| Problem::malformed("The body is not UTF-8."))?;
@@ -79,7 +79,7 @@ fn is_plain_json(headers: &HeaderMap) -> bool {
 }
 
 /// The problem with a body that does not deserialise.
-pub fn describe(path: &str, error: &serde_json::Error) -> Problem {
+fn describe(path: &str, error: &serde_json::Error) -> Problem {
     let place = format!("line {} column {}", error.line(), error.column());
     if error.classify() != Category::Data {
         return Problem::malformed(format!(

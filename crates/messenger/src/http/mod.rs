@@ -7,7 +7,7 @@ mod params;
 mod trace;
 
 pub use edge::edge;
-pub use json::{Json, describe};
+pub use json::{Json, parse};
 pub use page::PageRequest;
 pub use params::{Params, PathId};
 pub use trace::Trace;
