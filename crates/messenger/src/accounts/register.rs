@@ -6,7 +6,7 @@ use serde::Deserialize;
 use shared::address::Username;
 use shared::encryption::Field;
 use shared::id::UserId;
-use shared::models::{AccountRole, Profile, UserCard};
+use shared::models::{AccountRole, Profile, UserCard, is_name};
 use shared::problem::Problem;
 
 use super::password::weakness;
@@ -33,8 +33,6 @@ const RESERVED: &[&str] = &[
     "system",
     "webmaster",
 ];
-/// Characters of a first or last name, at most.
-const NAME_LENGTH: usize = 150;
 /// Bytes of an e-mail address, at most (RFC 5321 §4.5.3.1.3, less the angle brackets).
 const EMAIL_LENGTH: usize = 254;
 
@@ -71,7 +69,7 @@ pub async fn register(
         Err(error) => problem = problem.field("username", error.clone()),
     }
     for (field, name) in [("first_name", &body.first_name), ("last_name", &body.last_name)] {
-        if name.chars().count() > NAME_LENGTH || name.chars().any(char::is_control) {
+        if !is_name(name) {
             problem = problem
                 .field(field, "A name has at most 150 characters and no control characters.");
         }

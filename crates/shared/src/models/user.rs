@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use serde::ser::SerializeStruct;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::address::{Address, AppName, Username};
 use crate::id::UserId;
@@ -17,11 +17,24 @@ pub struct UserCard {
     /// The app that holds the account.
     pub app: AppName,
     /// May be empty.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "name")]
     pub first_name: Arc<str>,
     /// May be empty.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "name")]
     pub last_name: Arc<str>,
+}
+
+/// Characters of a first or last name, at most.
+const NAME_LENGTH: usize = 150;
+
+/// Whether a first or last name is one that every app can store and show.
+pub fn is_name(text: &str) -> bool {
+    text.chars().count() <= NAME_LENGTH && !text.chars().any(char::is_control)
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    let text = Arc::<str>::deserialize(deserializer)?;
+    if is_name(&text) { Ok(text) } else { Err(de::Error::custom("not a name")) }
 }
 
 impl UserCard {
