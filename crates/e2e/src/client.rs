@@ -36,6 +36,7 @@ pub struct Reply {
 impl Reply {
     /// The reply, if it has this status; panics with the whole of it otherwise.
     #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "the check is often all that is wanted")]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{self:#?}");
         self

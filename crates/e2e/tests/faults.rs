@@ -20,6 +20,8 @@ on_both_databases!(
     a_terminated_app_finishes_what_it_has_begun,
     a_killed_app_relays_after_its_restart_what_it_had_acknowledged,
     a_message_is_delivered_at_once_when_nothing_is_wrong,
+    what_the_peer_refuses_fails_with_its_reason_and_holds_nothing_up,
+    what_cannot_be_delivered_in_time_fails_and_is_not_sent_later,
 );
 
 /// What one writer knows of its messages.
@@ -89,7 +91,7 @@ async fn all(client: &Client, conversation: &str) -> Vec<(String, String, String
         }));
         match reply.json["next"].as_str() {
             Some(next) => {
-                path = next.strip_prefix(&client.base).expect("a URL of the app").to_owned()
+                path = next.strip_prefix(&client.base).expect("a URL of the app").to_owned();
             }
             None => break,
         }
@@ -183,12 +185,17 @@ async fn answers_that_are_lost_after_the_commit_double_nothing(database: Databas
     };
     seen(1).await;
     pair.a_to_b.disturb(Disturbance::AnswersLost);
-    for number in 1..20 {
-        let sent = alice.send("bob@app-b", &number.to_string()).await;
-        // The peer has it, and this app cannot know.
-        assert_eq!(seen(number + 1).await.len(), number + 1);
-        let path = format!("/api/chats/messages/{}/", sent["id"].as_str().unwrap());
-        assert_eq!(alice.get(&path).await.expect(200).json["status"], "queued");
+    for round in 0..3 {
+        let mut paths = Vec::new();
+        for number in 1..=5 {
+            let sent = alice.send("bob@app-b", &(round * 5 + number).to_string()).await;
+            paths.push(format!("/api/chats/messages/{}/", sent["id"].as_str().unwrap()));
+        }
+        // The peer has them all, and this app cannot know.
+        assert_eq!(seen(1 + (round + 1) * 5).await.len(), 1 + (round + 1) * 5);
+        for path in paths {
+            assert_eq!(alice.get(&path).await.expect(200).json["status"], "queued");
+        }
     }
     pair.a_to_b.disturb(Disturbance::None);
     eventually("the sender learns of it", || async {
@@ -196,7 +203,7 @@ async fn answers_that_are_lost_after_the_commit_double_nothing(database: Databas
         list.results().iter().all(|message| message["status"] == "relayed").then_some(())
     })
     .await;
-    let expected: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    let expected: Vec<_> = (0..16).map(|number| number.to_string()).collect();
     assert_eq!(bob.read(conversation).await, expected);
     pair.stop().await;
 }
@@ -263,5 +270,64 @@ async fn a_message_is_delivered_at_once_when_nothing_is_wrong(database: Database
     }
     // Not a measure of speed, but of being woken rather than polled for: polling alone would take up to a second each.
     assert!(slowest < Duration::from_millis(900), "{slowest:?}");
+    pair.stop().await;
+}
+
+/// The status of a message and its reason, once it is no longer queued.
+async fn settled(client: &Client, message: &serde_json::Value) -> (String, String) {
+    let path = format!("/api/chats/messages/{}/", message["id"].as_str().unwrap());
+    eventually("the message is settled", || async {
+        let json = client.get(&path).await.expect(200).json;
+        let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
+        (json["status"] != "queued").then(|| (text("status"), text("status_reason")))
+    })
+    .await
+}
+
+async fn what_the_peer_refuses_fails_with_its_reason_and_holds_nothing_up(database: Database) {
+    let pair = Pair::start(database).await;
+    let (alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
+    let carol = pair.a.client().join("carol").await;
+    let sent = alice.send("bob@app-b", "taken").await;
+    assert_eq!(settled(&alice, &sent).await, ("relayed".to_owned(), String::new()));
+    // The peer alone comes to think that Alice has left.
+    let db = messenger::db::Db::open(&pair.b.storage.url).await.unwrap();
+    let left = db.write(|conn| {
+        Box::pin(async move {
+            let leave = "UPDATE participants SET left_at = 1 WHERE user_id IN
+                (SELECT id FROM users WHERE username = 'alice')";
+            conn.sql(leave).execute().await
+        })
+    });
+    assert_eq!(left.await.unwrap(), 1);
+    db.close().await;
+    tokio::time::sleep(Duration::from_millis(1100)).await; // as long as a membership is believed
+    let refused = alice.send("bob@app-b", "refused").await;
+    let failed = ("failed".to_owned(), "not_a_participant".to_owned());
+    assert_eq!(settled(&alice, &refused).await, failed);
+    let sent = carol.send("bob@app-b", "behind it").await;
+    assert_eq!(settled(&carol, &sent).await.0, "relayed");
+    let inbox = bob.get("/api/messages/inbox/").await.expect(200);
+    assert!(inbox.results().iter().all(|message| message["content"] != "refused"));
+    pair.stop().await;
+}
+
+async fn what_cannot_be_delivered_in_time_fails_and_is_not_sent_later(database: Database) {
+    let mut pair = Pair::start(database).await;
+    let (mut alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
+    let sent = alice.send("bob@app-b", "in time").await;
+    settled(&alice, &sent).await;
+    pair.a.stop().await;
+    pair.a.config.give_up_after = Duration::from_secs(1);
+    pair.a_to_b.disturb(Disturbance::Down);
+    pair.a.start().await;
+    alice.log_in().await;
+    let late = alice.send("bob@app-b", "too late").await;
+    assert_eq!(settled(&alice, &late).await, ("failed".to_owned(), "expired".to_owned()));
+    pair.a_to_b.disturb(Disturbance::None);
+    let after = alice.send("bob@app-b", "after").await;
+    assert_eq!(settled(&alice, &after).await.0, "relayed");
+    let conversation = sent["conversation"].as_str().unwrap();
+    assert_eq!(bob.read(conversation).await, ["in time", "after"]);
     pair.stop().await;
 }

@@ -1,6 +1,6 @@
 //! What people do, on both databases: write to each other across the apps, in pairs and in groups.
 
-use e2e::{Client, Database, Pair, eventually, on_both_databases};
+use e2e::{Client, Database, Disturbance, Pair, eventually, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -8,6 +8,7 @@ on_both_databases!(
     a_group_spans_both_apps_and_its_order_is_the_same_everywhere,
     edits_and_deletes_reach_the_other_app,
     two_sides_that_begin_a_direct_conversation_at_once_get_one,
+    a_conversation_begun_on_both_sides_while_apart_becomes_one,
     strangers_learn_nothing_of_a_conversation,
     lists_have_pages_that_link_to_each_other,
     a_session_is_refreshed_and_ended,
@@ -166,6 +167,33 @@ async fn two_sides_that_begin_a_direct_conversation_at_once_get_one(database: Da
     for who in [&alice, &bob] {
         assert_eq!(who.get("/api/chats/conversations/").await.expect(200).json["count"], 1);
     }
+    pair.stop().await;
+}
+
+async fn a_conversation_begun_on_both_sides_while_apart_becomes_one(database: Database) {
+    let pair = Pair::start(database).await;
+    let (alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
+    alice.get("/api/users/get_by_username/?username=bob@app-b").await.expect(200);
+    bob.get("/api/users/get_by_username/?username=alice@app-a").await.expect(200);
+    pair.a_to_b.disturb(Disturbance::Down);
+    pair.b_to_a.disturb(Disturbance::Down);
+    let sent = alice.send("bob@app-b", "from alice").await;
+    let conversation = sent["conversation"].as_str().unwrap();
+    let path = format!("/api/chats/conversations/{conversation}/");
+    bob.send("alice@app-a", "from bob").await;
+    // B hears of A's beginning before it can tell of its own.
+    pair.a_to_b.disturb(Disturbance::None);
+    arrives(&bob, conversation, 2).await;
+    pair.b_to_a.disturb(Disturbance::None);
+    let texts = arrives(&alice, conversation, 2).await;
+    assert_eq!(texts, bob.read(conversation).await);
+    eventually("both apps agree on everything", || async {
+        let (a, b) =
+            (alice.get(&path).await.expect(200).json, bob.get(&path).await.expect(200).json);
+        let same = ["created_by", "created_at", "participants", "updated_at"];
+        same.iter().all(|key| a[key] == b[key]).then_some(())
+    })
+    .await;
     pair.stop().await;
 }
 

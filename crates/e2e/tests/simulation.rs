@@ -84,7 +84,7 @@ impl World {
         let (config, stack) = &self.configs[which];
         let app = App::new(config, db.clone(), self.clock.clone()).await.unwrap();
         let service = router(app.clone(), self.keyring.clone(), *stack);
-        let sender = Sender::new(&app, config.peers[0].name.clone(), Duration::from_secs(3600));
+        let sender = Sender::new(&app, config.peers[0].name.clone(), Duration::from_hours(1));
         Node { db: db.clone(), app, service, sender, life }
     }
 
@@ -125,7 +125,7 @@ impl World {
             let (status, tokens) =
                 self.call(node, which, Method::POST, "/api/auth/login/", Some(body)).await;
             assert_eq!(status, 200);
-            self.tokens[which] = tokens["access_token"].as_str().unwrap().to_owned();
+            tokens["access_token"].as_str().unwrap().clone_into(&mut self.tokens[which]);
         }
         // Each has heard of the other, as a look-up over the network would have done.
         let cards = [card(&nodes[0]).await, card(&nodes[1]).await];

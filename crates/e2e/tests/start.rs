@@ -83,7 +83,7 @@ fn a_database_that_was_sealed_with_other_keys_is_not_opened() {
     let open = |keys: &str| {
         let config = config(keys);
         runtime.block_on(async {
-            let db = messenger::db::Db::open(&config.database_url).await.unwrap();
+            let db = messenger::db::Db::open(config.database_url.expose()).await.unwrap();
             let app =
                 messenger::app::App::new(&config, db.clone(), shared::time::Clock::system()).await;
             db.close().await;

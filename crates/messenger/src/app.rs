@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use shared::address::AppName;
-use shared::problem::Problem;
+use shared::encryption::{KeyId, KeyringError};
 use shared::time::Clock;
 
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::conversations::Memberships;
-use crate::db::Db;
+use crate::db::{self, Db};
 use crate::messages::Outgoing;
 use crate::relay::Relay;
 use crate::users::Directory;
@@ -39,16 +39,32 @@ pub struct App {
 /// What handlers are given.
 pub type AppState = Arc<App>;
 
+/// Why an app does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be opened or used.
+    #[error("the database cannot be used: {0}")]
+    Database(#[from] db::Error),
+    /// The keys are not sound; configuration has checked them before.
+    #[error("FERNET_KEYS is not valid: {0}")]
+    Keys(#[from] KeyringError),
+    /// The database has been sealed with another ring.
+    #[error(
+        "FERNET_KEYS lacks the key {0}, with which this database was sealed; add it to the list"
+    )]
+    MissingKey(KeyId),
+}
+
 impl App {
     /// Puts an app together over an open database.
-    pub async fn new(config: &Config, db: Db, clock: Clock) -> Result<AppState, Problem> {
+    pub async fn new(config: &Config, db: Db, clock: Clock) -> Result<AppState, StartError> {
         clock.raise(crate::relay::last_moment(&db).await?);
         Ok(Arc::new(Self {
             name: config.app.clone(),
             public_url: config.public_url.clone(),
             accounts: Accounts::new(config, &db, &clock).await?,
             directory: Directory::new(&config.app, &db, &clock),
-            memberships: Memberships::new(),
+            memberships: Memberships::default(),
             outgoing: Outgoing::start(&db, &clock),
             relay: Relay::new(config, &clock),
             db,

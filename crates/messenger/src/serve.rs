@@ -9,16 +9,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use shared::encryption::Keyring;
-use shared::problem::Problem;
 use shared::time::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::app::App;
+use crate::app::{App, StartError};
 use crate::config::Config;
-use crate::db::{self, Db};
+use crate::db::Db;
 use crate::relay;
 use crate::router::{Service, Stack, router};
 
@@ -35,20 +34,6 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// How long to wait after the system has refused a connection, for want of file descriptors perhaps.
 const REFUSED: Duration = Duration::from_millis(100);
 
-/// Why an app does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The database cannot be opened.
-    #[error("the database cannot be opened: {0}")]
-    Database(#[from] db::Error),
-    /// The keys are not sound; configuration has checked them before.
-    #[error("FERNET_KEYS is not valid: {0}")]
-    Keys(#[from] shared::encryption::KeyringError),
-    /// What the log says.
-    #[error("{0}; the log says why")]
-    App(#[from] Problem),
-}
-
 /// Opens the database, serves on `listener` until `stopping` is cancelled, and then drains.
 pub async fn serve(
     config: &Config,
@@ -58,7 +43,7 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     let clock = Clock::system();
     let keyring = Arc::new(Keyring::parse(config.fernet_keys.expose())?);
-    let db = Db::open(&config.database_url).await?;
+    let db = Db::open(config.database_url.expose()).await?;
     let app = App::new(config, db.clone(), clock).await?;
     let service = router(app.clone(), keyring.clone(), stack);
     let relaying = CancellationToken::new();

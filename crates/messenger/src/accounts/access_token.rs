@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::config::Secret;
 
 /// How long an access token lives.
-pub const LIFETIME: Duration = Duration::from_secs(3600);
+pub const LIFETIME: Duration = Duration::from_hours(1);
 /// By how much the clocks of two replicas may differ.
 const LEEWAY: u64 = 5;
 /// The explicit type (RFC 9068 §2.1), so that no other token is taken for one.
@@ -78,7 +78,7 @@ impl AccessTokens {
             sid: session,
             iat: now,
             nbf: now,
-            exp: now.saturating_add(i64::try_from(LIFETIME.as_secs()).unwrap_or(0)),
+            exp: now.saturating_add(lifetime()),
             jti: Uuid::from_u128(rand::random()),
         };
         let header = Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::HS256) };
@@ -91,8 +91,15 @@ impl AccessTokens {
     /// The claims of a token that this app has signed and that has not expired.
     pub fn verify(&self, token: &str) -> Option<Claims> {
         let data = decode::<Claims>(token, &self.decoding, &self.validation).ok()?;
-        let whole =
-            data.header.typ.as_deref() == Some(TYPE) && data.claims.sub == data.claims.user_id;
-        whole.then_some(data.claims)
+        let claims = data.claims;
+        let whole = data.header.typ.as_deref() == Some(TYPE) && claims.sub == claims.user_id;
+        // No token is issued for longer, whatever it says.
+        let brief = claims.exp.saturating_sub(claims.iat) <= lifetime();
+        (whole && brief).then_some(claims)
     }
+}
+
+/// Seconds that a token lives.
+fn lifetime() -> i64 {
+    i64::try_from(LIFETIME.as_secs()).unwrap_or(0)
 }

@@ -14,6 +14,8 @@ mod store;
 
 use axum::Router;
 use axum::routing::{get, post};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use shared::encryption::{Field, FieldCipher};
@@ -21,7 +23,7 @@ use shared::problem::Problem;
 use shared::time::Clock;
 use uuid::Uuid;
 
-use crate::app::AppState;
+use crate::app::{AppState, StartError};
 use crate::config::Config;
 use crate::db::{Db, Error};
 
@@ -54,9 +56,8 @@ pub struct Accounts {
 
 impl Accounts {
     /// Opens the app's index key, or makes it when the database is new. Fails if the ring cannot open it.
-    pub async fn new(config: &Config, db: &Db, clock: &Clock) -> Result<Self, Problem> {
-        let fields =
-            FieldCipher::parse(config.fernet_keys.expose()).map_err(|_| Problem::internal())?;
+    pub async fn new(config: &Config, db: &Db, clock: &Clock) -> Result<Self, StartError> {
+        let fields = FieldCipher::parse(config.fernet_keys.expose())?;
         let index_key = index_key(db, &fields).await?;
         let peers = config.peers.iter().map(|peer| peer.name.to_string());
         Ok(Self {
@@ -82,9 +83,8 @@ impl Accounts {
 
 /// The key of the app's blind indexes: random, made once, and sealed with the ring, so that rotation of the ring
 /// does not change what is found by it.
-async fn index_key(db: &Db, fields: &FieldCipher) -> Result<Vec<u8>, Problem> {
-    let fresh: [u8; 32] = rand::random();
-    let text = fresh.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+async fn index_key(db: &Db, fields: &FieldCipher) -> Result<Vec<u8>, StartError> {
+    let text = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
     let sealed = fields.seal(Field::IndexKey, Uuid::nil(), &text);
     let stored = db
         .write(move |conn| {
@@ -94,14 +94,8 @@ async fn index_key(db: &Db, fields: &FieldCipher) -> Result<Vec<u8>, Problem> {
             })
         })
         .await?;
-    let text = fields.open(Field::IndexKey, Uuid::nil(), &stored).map_err(|why| {
-        tracing::error!(
-            key = %stored.key(),
-            %why,
-            "FERNET_KEYS lacks the key that this database was sealed with"
-        );
-        Problem::internal()
-    })?;
+    let text = fields.open(Field::IndexKey, Uuid::nil(), &stored);
+    let text = text.map_err(|_| StartError::MissingKey(stored.key()))?;
     Ok(text.into_bytes())
 }
 

@@ -144,7 +144,7 @@ pub async fn session_user(
 }
 
 /// How long a session lives without being refreshed.
-const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+const LIFETIME: Duration = Duration::from_hours(30 * 24);
 
 /// Begins a session with its first refresh token.
 pub async fn begin_session(

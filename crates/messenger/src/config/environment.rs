@@ -64,7 +64,7 @@ impl Environment {
                     self.vars.insert(variable.to_owned(), text);
                 }
                 Err(error) => {
-                    self.complaints.push(format!("{name}: the file cannot be read: {error}"))
+                    self.complaints.push(format!("{name}: the file cannot be read: {error}"));
                 }
             }
         }

@@ -70,7 +70,7 @@ pub const VARIABLES: &[Variable] = &[
         "PUBLIC_URL",
         "How clients reach the app, for the links in its answers; the Host header.",
     ),
-    plain(
+    secret(
         "DATABASE_URL",
         "sqlite://file or postgres://user:password@host/name; a file in DATA_DIR.",
     ),
@@ -114,7 +114,7 @@ pub struct Config {
     /// How clients reach it, without a slash at the end.
     pub public_url: Option<String>,
     /// Which database.
-    pub database_url: String,
+    pub database_url: Secret,
     /// The keyring as a list.
     pub fernet_keys: Secret,
     /// What signs access tokens.
@@ -154,10 +154,10 @@ impl Config {
         let give_up = reader.parse("RELAY_GIVE_UP_SECONDS", "604800");
         let debug = reader.parse("DEBUG", "false");
         let log = reader.text("RUST_LOG").unwrap_or("info").to_owned();
-        if let (Some(fernet_keys), Some(jwt_secret)) = (&fernet_keys, &jwt_secret) {
-            if fernet_keys.expose().contains(jwt_secret.expose()) {
-                wrong.push("JWT_SECRET must not be one of the FERNET_KEYS.".to_owned());
-            }
+        if let (Some(fernet_keys), Some(jwt_secret)) = (&fernet_keys, &jwt_secret)
+            && fernet_keys.expose().contains(jwt_secret.expose())
+        {
+            wrong.push("JWT_SECRET must not be one of the FERNET_KEYS.".to_owned());
         }
         let complete = (app, bind, database_url, fernet_keys, jwt_secret, give_up, debug);
         let (
@@ -223,11 +223,11 @@ impl<'a> Reader<'a> {
         Some(text.trim_end_matches('/').to_owned())
     }
 
-    fn database_url(&mut self, default: &str) -> Option<String> {
+    fn database_url(&mut self, default: &str) -> Option<Secret> {
         let url = self.text("DATABASE_URL").unwrap_or(default);
         let known = ["sqlite:", "postgres://", "postgresql://"];
         if known.iter().any(|scheme| url.starts_with(scheme)) {
-            return Some(url.to_owned());
+            return Some(Secret::new(url.to_owned()));
         }
         self.wrong.push("DATABASE_URL must begin with sqlite:// or postgres://.".to_owned());
         None
@@ -346,7 +346,7 @@ mod tests {
         let config = read(&[]).unwrap();
         assert_eq!(config.app.as_str(), "app-a");
         assert_eq!(config.bind.to_string(), "127.0.0.1:8001");
-        assert_eq!(config.database_url, "sqlite://data/app-a.db");
+        assert_eq!(config.database_url.expose(), "sqlite://data/app-a.db");
         assert!(!format!("{config:?}").contains("jjjj"));
     }
 

@@ -29,13 +29,11 @@ pub async fn create(
     if let Some(why) = body.title.as_deref().and_then(title_fault) {
         return Err(Problem::invalid().field("title", why));
     }
-    let (id, created) = match (kind, others.as_slice()) {
-        (ConversationKind::Direct, [other]) => direct(&app, user.card(), other, &trace).await?,
-        _ => {
-            let id = ConversationId::mint(app.clock.now());
-            let founded = found(&app, id, kind, body.title, user.card(), &others, &trace).await?;
-            (id, founded)
-        }
+    let (id, created) = if let (ConversationKind::Direct, [other]) = (kind, others.as_slice()) {
+        direct(&app, user.card(), other, &trace).await?
+    } else {
+        let id = ConversationId::mint(app.clock.now());
+        (id, found(&app, id, kind, body.title, user.card(), &others, &trace).await?)
     };
     let conversation = view::one(&mut app.db.read().await?, id, user.id()).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };

@@ -62,12 +62,13 @@ pub struct Memberships {
     cache: Cache<ConversationId, Option<Arc<Membership>>>,
 }
 
-impl Memberships {
-    /// Remembers nothing yet.
-    pub fn new() -> Self {
+impl Default for Memberships {
+    fn default() -> Self {
         Self { cache: Cache::builder().max_capacity(REMEMBERED).time_to_live(BELIEVED).build() }
     }
+}
 
+impl Memberships {
     /// Who takes part in a conversation; `None` if there is no such conversation.
     pub async fn of(
         &self,

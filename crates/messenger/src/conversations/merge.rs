@@ -23,11 +23,14 @@ pub async fn merge(
     mut state: ConversationState,
     now: Timestamp,
 ) -> Result<Result<(), Refusal>, Error> {
-    if let Err(why) = plausible(own, origin, &state) {
+    if let Err(why) = plausible(own, &state) {
         return Ok(Err(why));
     }
     let known = store::kind_and_founder(conn, state.id).await?;
+    let theirs = |user: &UserCard| user.id == state.created_by && user.app == *origin;
+    let founded_there = state.participants.iter().any(|p| theirs(&p.user));
     match &known {
+        None if !founded_there => return Ok(Err("not_your_user")),
         Some((kind, _)) if *kind != state.kind => return Ok(Err("conversation_conflict")),
         Some((ConversationKind::Group, founder)) if founder.app != *origin => {
             return Ok(Err("not_permitted"));
@@ -53,18 +56,21 @@ pub async fn merge(
     }
     let ConversationState { id, kind, title, title_change, created_by, created_at, participants } =
         &state;
-    let title = title.as_deref();
     if known.is_none() {
+        let title = title.as_deref();
         store::insert(conn, *id, *kind, title, title_change, *created_by, *created_at).await?;
-    } else {
+    } else if founded_there {
         store::merge_founding(conn, *id, *created_by, *created_at).await?;
     }
-    store::merge_participants(conn, *id, participants).await?;
+    // The peer hands on what it has heard from here as well; only its own word counts.
+    let participants: Vec<_> =
+        participants.iter().filter(|p| p.change.app == *origin).cloned().collect();
+    store::merge_participants(conn, *id, &participants).await?;
     Ok(Ok(()))
 }
 
 /// What can be judged without looking anything up.
-fn plausible(own: &AppName, origin: &AppName, state: &ConversationState) -> Result<(), Refusal> {
+fn plausible(own: &AppName, state: &ConversationState) -> Result<(), Refusal> {
     let users: Vec<&UserCard> = state.participants.iter().map(|p| &p.user).collect();
     let founder = users.iter().find(|user| user.id == state.created_by);
     if !(2..=MAX_PARTICIPANTS).contains(&users.len()) {
@@ -76,8 +82,8 @@ fn plausible(own: &AppName, origin: &AppName, state: &ConversationState) -> Resu
     if ids.len() != users.len() {
         return Err("bad_participants");
     }
-    if founder.is_none_or(|founder| founder.app != *origin) {
-        return Err("not_your_user");
+    if founder.is_none() {
+        return Err("bad_participants");
     }
     if state.participants.iter().all(|p| p.user.app != *own || p.left_at.is_some()) {
         return Err("nobody_here");

@@ -49,7 +49,7 @@ pub async fn edge(mut request: Request, next: Next) -> Response {
 fn finish(response: Response, path: &str, trace: &Trace) -> Response {
     let mut response = if response.status().is_client_error() || response.status().is_server_error()
     {
-        explain(response, path, trace)
+        explain(&response, path, trace)
     } else {
         response
     };
@@ -71,7 +71,7 @@ fn finish(response: Response, path: &str, trace: &Trace) -> Response {
 }
 
 /// The response with its problem written out in full; a bare status gets the problem that fits it.
-fn explain(response: Response, path: &str, trace: &Trace) -> Response {
+fn explain(response: &Response, path: &str, trace: &Trace) -> Response {
     let problem = response.extensions().get::<Problem>().cloned();
     let problem = problem.unwrap_or_else(|| Problem::of_status(response.status()));
     let allow = response.headers().get(ALLOW).cloned();

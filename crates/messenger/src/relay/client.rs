@@ -24,7 +24,7 @@ const LOOKUP: Duration = Duration::from_secs(3);
 /// Bytes of an answer, at most.
 const MAX_ANSWER: usize = 1024 * 1024;
 /// The longest wait that a peer may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(10);
 
 /// Talks to one peer: signed requests, no redirects, no proxy from the environment.
 pub struct PeerClient {
@@ -42,6 +42,15 @@ pub struct Delivery {
     pub reason: String,
     /// How long the peer asks to wait.
     pub retry_after: Option<Duration>,
+    /// The peer knows a newer stream of this app than the one that was sent.
+    pub stale_stream: bool,
+}
+
+impl Delivery {
+    /// A failure for which there is nothing to do but to try again.
+    pub fn failed(reason: String) -> Self {
+        Self { reason, retry_after: None, stale_stream: false }
+    }
 }
 
 impl PeerClient {
@@ -58,7 +67,7 @@ impl PeerClient {
 
     /// Sends a batch and gives the peer's answer to it.
     pub async fn deliver(&self, batch: &Batch) -> Result<BatchResult, Delivery> {
-        let failed = |reason: String| Delivery { reason, retry_after: None };
+        let failed = Delivery::failed;
         let body = serde_json::to_vec(batch).map_err(|error| failed(error.to_string()))?;
         let trace = batch.events.iter().find_map(|event| event.trace);
         let request = self.request(&Method::POST, EVENTS_PATH, body, trace).await;
@@ -66,7 +75,9 @@ impl PeerClient {
         let response = request.send().await.map_err(|error| failed(causes(&error)))?;
         let (status, retry_after) = (response.status(), retry_after(&response));
         if status != StatusCode::OK {
-            return Err(Delivery { reason: format!("the peer answered {status}"), retry_after });
+            let stale_stream = status == StatusCode::CONFLICT;
+            let reason = format!("the peer answered {status}");
+            return Err(Delivery { reason, retry_after, stale_stream });
         }
         let answer = read(response).await.map_err(failed)?;
         let answer: BatchResult = serde_json::from_slice(&answer).map_err(|_| {

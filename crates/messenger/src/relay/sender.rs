@@ -26,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// How long a lease lasts where several processes share the database.
 const SHARED_LEASE: Duration = Duration::from_secs(10);
 /// How long it lasts where only one process can; it is taken over at once by the next.
-const SOLE_LEASE: Duration = Duration::from_secs(600);
+const SOLE_LEASE: Duration = Duration::from_mins(10);
 /// Bytes of tokens in one batch, at most.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
@@ -103,7 +103,7 @@ impl Sender {
         let newest = store::stream(&mut self.app.db.read().await?, &self.peer).await?;
         let newest = newest.map_or(0, |(_, last_seq)| last_seq);
         if answer.position < first - 1 || answer.position > newest {
-            return self.restart(answer.position).await;
+            return self.restart(claimed.fence).await;
         }
         // What was settled beyond this batch is sent again, to learn what became of it.
         let position = answer.position.min(last);
@@ -147,15 +147,19 @@ impl Sender {
 
     /// The two sides disagree about what has been sent: one of them has been restored from a backup. A new stream
     /// begins with what is waiting.
-    async fn restart(&self, position: i64) -> Result<bool, Problem> {
-        tracing::warn!(peer = %self.peer, position, "the peer is elsewhere in the stream; starting a new one");
-        let (peer, now) = (self.peer.clone(), self.app.clock.now());
-        let work = self
-            .app
-            .db
-            .write(move |conn| Box::pin(async move { store::restart(conn, &peer, now).await }));
-        work.await?;
-        Ok(true)
+    async fn restart(&self, fence: i64) -> Result<bool, Problem> {
+        tracing::warn!(peer = %self.peer, "the peer is elsewhere in the stream; starting a new one");
+        let (peer, owner, now) = (self.peer.clone(), self.owner, self.app.clock.now());
+        let restarted = self.app.db.write(move |conn| {
+            Box::pin(async move {
+                let held = store::holds(conn, &peer, owner, fence).await?;
+                if held {
+                    store::restart(conn, &peer, now).await?;
+                }
+                Ok::<_, Problem>(held)
+            })
+        });
+        restarted.await
     }
 
     async fn give_up(&self, oldest: Timestamp) -> Result<(), Problem> {
@@ -221,7 +225,7 @@ impl Sender {
         while !stopping.is_cancelled() {
             // Registered before the table is read, so that nothing is missed in between.
             let news = signals.news.notified();
-            match self.step(&client, greet).await {
+            match self.step(&client, greet, &stopping).await {
                 Ok(0) => {
                     (failures, greet) = (0, false);
                     tokio::select! {
@@ -254,14 +258,27 @@ impl Sender {
     }
 
     /// Claims, delivers and settles one batch, and gives the number of its events.
-    async fn step(&self, client: &PeerClient, greet: bool) -> Result<usize, Delivery> {
-        let failed = |problem: Problem| Delivery { reason: problem.to_string(), retry_after: None };
+    async fn step(
+        &self,
+        client: &PeerClient,
+        greet: bool,
+        stopping: &CancellationToken,
+    ) -> Result<usize, Delivery> {
+        let failed = |problem: Problem| Delivery::failed(problem.to_string());
         let Some(claimed) = self.claim().await.map_err(failed)? else { return Ok(0) };
         let events = claimed.batch.events.len();
         if events == 0 && !greet {
             return Ok(0);
         }
-        let answer = client.deliver(&claimed.batch).await?;
+        let answer = tokio::select! {
+            answer = client.deliver(&claimed.batch) => answer,
+            // The peer may have it or not; the next process will find out.
+            () = stopping.cancelled() => return Ok(0),
+        };
+        if answer.as_ref().is_err_and(|failure| failure.stale_stream) {
+            self.restart(claimed.fence).await.map_err(failed)?;
+        }
+        let answer = answer?;
         self.settle(&claimed, answer).await.map_err(failed)?;
         Ok(events)
     }

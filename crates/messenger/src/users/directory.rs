@@ -31,46 +31,62 @@ impl Directory {
         Self { own: own.clone(), db: db.clone(), clock: clock.clone(), answers }
     }
 
-    /// The user that an id, a username of this app or an address names.
+    /// The user that an id, a username of this app or an address names. A peer is only asked for whom this app has
+    /// never met, so that nobody waits for it when writing to an acquaintance.
     pub async fn find(&self, relay: &Relay, name: &str) -> Result<Option<UserCard>, Problem> {
-        match name.parse::<UserId>() {
-            Ok(id) => Ok(store::by_id(&mut self.db.read().await?, id).await?),
-            Err(_) => self.find_by_name(relay, name).await,
+        if let Ok(id) = name.parse::<UserId>() {
+            return Ok(store::by_id(&mut self.db.read().await?, id).await?);
+        }
+        let Some(address) = self.address(name) else { return Ok(None) };
+        match self.known(&address).await? {
+            Some(user) => Ok(Some(user)),
+            None => self.ask(relay, &address).await,
         }
     }
 
-    /// The user that a username of this app or an address names. 503 if only an unreachable peer knows.
+    /// The user that a username of this app or an address names, by the latest word of their own app. 503 if only
+    /// an unreachable peer knows.
     pub async fn find_by_name(
         &self,
         relay: &Relay,
         name: &str,
     ) -> Result<Option<UserCard>, Problem> {
-        let address = if name.contains('@') {
-            name.parse::<Address>().ok()
-        } else {
-            let username = name.parse::<Username>().ok();
-            username.map(|username| Address { username, app: self.own.clone() })
-        };
-        let Some(address) = address else { return Ok(None) };
-        if address.app == self.own {
-            let key = address.username.key();
-            return Ok(store::by_name(&mut self.db.read().await?, self.own.as_str(), &key).await?);
-        }
-        let Some(peer) = relay.client(&address.app) else { return Ok(None) };
-        let asked = self.answers.try_get_with(address.key(), self.ask(peer, &address)).await;
-        match asked {
+        let Some(address) = self.address(name) else { return Ok(None) };
+        match self.ask(relay, &address).await {
             Ok(answer) => Ok(answer),
-            Err(problem) => {
-                // The peer cannot be asked, but may have been before.
-                let key = address.username.key();
-                let mut conn = self.db.read().await?;
-                let known = store::by_name(&mut conn, address.app.as_str(), &key).await?;
-                known.map(Some).ok_or_else(|| (*problem).clone())
-            }
+            // The peer cannot be asked, but may have been before.
+            Err(problem) => self.known(&address).await?.map(Some).ok_or(problem),
         }
     }
 
-    async fn ask(&self, peer: &PeerClient, address: &Address) -> Result<Option<UserCard>, Problem> {
+    fn address(&self, name: &str) -> Option<Address> {
+        if name.contains('@') {
+            return name.parse().ok();
+        }
+        let username: Username = name.parse().ok()?;
+        Some(Address { username, app: self.own.clone() })
+    }
+
+    async fn known(&self, address: &Address) -> Result<Option<UserCard>, Problem> {
+        let mut conn = self.db.read().await?;
+        Ok(store::by_name(&mut conn, address.app.as_str(), &address.username.key()).await?)
+    }
+
+    /// What the user's own app says; its answer is believed for a while.
+    async fn ask(&self, relay: &Relay, address: &Address) -> Result<Option<UserCard>, Problem> {
+        if address.app == self.own {
+            return self.known(address).await;
+        }
+        let Some(peer) = relay.client(&address.app) else { return Ok(None) };
+        let answer = self.answers.try_get_with(address.key(), self.ask_peer(peer, address));
+        answer.await.map_err(|problem| (*problem).clone())
+    }
+
+    async fn ask_peer(
+        &self,
+        peer: &PeerClient,
+        address: &Address,
+    ) -> Result<Option<UserCard>, Problem> {
         let Some(user) = peer.user(&address.username).await? else { return Ok(None) };
         if user.address().key() != address.key() {
             tracing::warn!(peer = %address.app, "the peer answered with another user than was asked for");
