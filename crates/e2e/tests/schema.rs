@@ -27,14 +27,16 @@ async fn both_databases_have_the_same_tables_and_columns() {
         "SELECT m.name, c.name, CASE WHEN c.\"notnull\" = 1 THEN 0 ELSE 1 END
          FROM sqlite_master m, pragma_table_info(m.name) c
          WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '_sqlx_%'",
-    );
+    )
+    .await;
     let postgres = columns(
         Database::Postgres,
         "SELECT table_name::text, column_name::text,
             CASE WHEN is_nullable = 'YES' THEN 1 ELSE 0 END::bigint
          FROM information_schema.columns
          WHERE table_schema = 'public' AND table_name NOT LIKE '\\_sqlx%'",
-    );
+    )
+    .await;
     assert!(sqlite.len() > 50, "the schema was read: {sqlite:?}");
     assert_eq!(sqlite, postgres);
 }
