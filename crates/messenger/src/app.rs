@@ -10,6 +10,7 @@ use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::conversations::Memberships;
 use crate::db::{self, Db};
+use crate::idempotency::Idempotency;
 use crate::messages::Outgoing;
 use crate::relay::Relay;
 use crate::users::Directory;
@@ -28,6 +29,8 @@ pub struct App {
     pub accounts: Accounts,
     /// Who is who, here and at the peers.
     pub directory: Directory,
+    /// Requests that are under way and may be repeated.
+    pub idempotency: Idempotency,
     /// Who takes part in which conversation.
     pub memberships: Memberships,
     /// The batching writer of new messages.
@@ -64,6 +67,7 @@ impl App {
             public_url: config.public_url.clone(),
             accounts: Accounts::new(config, &db, &clock).await?,
             directory: Directory::new(&config.app, &db, &clock),
+            idempotency: Idempotency::default(),
             memberships: Memberships::default(),
             outgoing: Outgoing::start(&db, &clock),
             relay: Relay::new(config, &clock),

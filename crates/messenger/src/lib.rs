@@ -12,6 +12,7 @@ pub mod conversations;
 pub mod db;
 pub mod health;
 pub mod http;
+pub mod idempotency;
 pub mod messages;
 pub mod relay;
 pub mod router;

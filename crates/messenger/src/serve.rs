@@ -18,6 +18,7 @@ use tower::ServiceExt;
 use crate::app::{App, StartError};
 use crate::config::Config;
 use crate::db::Db;
+use crate::idempotency;
 use crate::relay;
 use crate::router::{Service, Stack, router};
 
@@ -52,13 +53,15 @@ pub async fn serve(
         tracing::info!(app = %config.app, %address, keys = ?keyring.key_ids(), "serving");
     }
 
+    let housekeeping = tokio::spawn(idempotency::forget_regularly(app, relaying.clone()));
+
     accept(listener, service, stopping).await;
 
     // Requests are done; what they have left in the outbox will be sent by the next process.
     relaying.cancel();
-    for worker in workers {
+    for worker in workers.into_iter().chain([housekeeping]) {
         if let Err(error) = worker.await {
-            tracing::error!(%error, "a relay worker failed");
+            tracing::error!(%error, "a background task failed");
         }
     }
     db.close().await;

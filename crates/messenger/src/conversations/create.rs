@@ -1,9 +1,9 @@
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use shared::id::ConversationId;
-use shared::models::{ConversationKind, NewConversation, Role, UserCard};
+use shared::models::{Conversation, ConversationKind, NewConversation, Role, UserCard};
 use shared::problem::Problem;
 use shared::relay::Change;
 
@@ -12,6 +12,7 @@ use super::{MAX_PARTICIPANTS, title_fault, view};
 use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
 use crate::http::{Json, Trace};
+use crate::idempotency::{self, Attempt, Begun, Record};
 use crate::relay;
 
 /// Participants looked up at once.
@@ -22,49 +23,65 @@ pub async fn create(
     State(app): State<AppState>,
     user: CurrentUser,
     trace: Trace,
+    attempt: Option<Attempt>,
     Json(body): Json<NewConversation>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
+    let running = match attempt {
+        Some(attempt) => match app.idempotency.begin(&app, attempt).await? {
+            Begun::Before(response) => return Ok(response),
+            Begun::Now(running) => Some(running),
+        },
+        None => None,
+    };
     let others = participants(&app, &user, &body.participants).await?;
     let kind = kind(&body, others.len())?;
     if let Some(why) = body.title.as_deref().and_then(title_fault) {
         return Err(Problem::invalid().field("title", why));
     }
-    let (id, created) = if let (ConversationKind::Direct, [other]) = (kind, others.as_slice()) {
-        direct(&app, user.card(), other, &trace).await?
-    } else {
-        let id = ConversationId::mint(app.clock.now());
-        (id, found(&app, id, kind, body.title, user.card(), &others, &trace).await?)
+    let id = match (kind, others.as_slice()) {
+        (ConversationKind::Direct, [other]) => {
+            ConversationId::direct(&user.card().address(), &other.address())
+        }
+        _ => ConversationId::mint(app.clock.now()),
     };
-    let conversation = view::one(&mut app.db.read().await?, id, user.id()).await?;
-    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(conversation.ok_or_else(Problem::internal)?)))
+    let record = running.as_ref().map(|running| running.record(app.clock.wall())).transpose()?;
+    let plan = Plan { id, kind, title: body.title, others, record };
+    let (status, conversation) = found(&app, plan, user.card(), &trace).await?;
+    Ok((status, Json(conversation)).into_response())
 }
 
-/// The id of the direct conversation of a user of this app and another person, made if there is none, and whether it was.
+/// The id of the direct conversation of a user of this app and another person, which is made if there is none.
 pub async fn direct(
     app: &App,
     user: &UserCard,
     other: &UserCard,
     trace: &Trace,
-) -> Result<(ConversationId, bool), Problem> {
+) -> Result<ConversationId, Problem> {
     let id = ConversationId::direct(&user.address(), &other.address());
-    if app.memberships.of(app, id).await?.is_some() {
-        return Ok((id, false));
+    if app.memberships.of(app, id).await?.is_none() {
+        let (kind, others) = (ConversationKind::Direct, vec![other.clone()]);
+        found(app, Plan { id, kind, title: None, others, record: None }, user, trace).await?;
     }
-    let others = std::slice::from_ref(other);
-    let created = found(app, id, ConversationKind::Direct, None, user, others, trace).await?;
-    Ok((id, created))
+    Ok(id)
 }
 
-async fn found(
-    app: &App,
+/// A conversation that is to begin.
+struct Plan {
     id: ConversationId,
     kind: ConversationKind,
     title: Option<String>,
+    others: Vec<UserCard>,
+    record: Option<Record>,
+}
+
+/// Begins a conversation unless it is there: 201 and what it is then, or 200 and what it is.
+async fn found(
+    app: &App,
+    plan: Plan,
     creator: &UserCard,
-    others: &[UserCard],
     trace: &Trace,
-) -> Result<bool, Problem> {
+) -> Result<(StatusCode, Conversation), Problem> {
+    let Plan { id, kind, title, others, record } = plan;
     let now = app.clock.now();
     let role = match kind {
         ConversationKind::Direct => Role::Member,
@@ -72,30 +89,34 @@ async fn found(
     };
     let mut participants = vec![(creator.id, role)];
     participants.extend(others.iter().map(|other| (other.id, Role::Member)));
-    let mut peers: Vec<_> = others.iter().map(|user| user.app.clone()).collect();
+    let mut peers: Vec<_> = others.into_iter().map(|user| user.app).collect();
     peers.retain(|peer| *peer != app.name);
     peers.sort_unstable();
     peers.dedup();
     let change = Change { at: now, app: app.name.clone() };
     let founding = Founding { id, kind, title, created_by: creator.id, participants, change };
     let (events, trace) = (peers.clone(), trace.id);
-    let created = app
+    let founded = app
         .db
         .write(move |conn| {
             Box::pin(async move {
                 let created = store::found(conn, &founding).await?;
-                if created {
-                    for peer in &events {
-                        relay::append_conversation(conn, peer, id, trace, now).await?;
-                    }
+                let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+                let conversation = view::one(conn, id, founding.created_by).await?;
+                let conversation = conversation.ok_or_else(Problem::internal)?;
+                if let Some(record) = &record {
+                    idempotency::insert(conn, record, status, &conversation).await?;
                 }
-                Ok::<_, Problem>(created)
+                for peer in events.iter().filter(|_| created) {
+                    relay::append_conversation(conn, peer, id, trace, now).await?;
+                }
+                Ok::<_, Problem>((status, conversation))
             })
         })
         .await?;
     app.memberships.forget(id).await;
     app.relay.wake(&peers);
-    Ok(created)
+    Ok(founded)
 }
 
 /// The users that a body names, without the creator, each once.

@@ -82,7 +82,9 @@ impl From<MalformedToken> for Error {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        if error.is_transient() {
+        if error.is_duplicate() {
+            Self::conflict("conflict", "Somebody else was faster; look at it again.").retry_after(1)
+        } else if error.is_transient() {
             tracing::warn!(%error, "the database is not available");
             Self::unavailable("storage_unavailable", "The database is not available just now.", 1)
         } else {

@@ -1,9 +1,8 @@
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use shared::encryption::SealedContent;
 use shared::id::{ConversationId, MessageId};
-use shared::models::{Message, NewMessage};
+use shared::models::NewMessage;
 use shared::problem::Problem;
 
 use super::outgoing::NewRow;
@@ -13,14 +12,23 @@ use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
 use crate::conversations;
 use crate::http::{Json, Trace};
+use crate::idempotency::{Attempt, Begun};
 
 /// `POST /api/chats/messages/` and `POST /api/messages/send/`: 201 once message and outbox row are on disk.
 pub async fn send(
     State(app): State<AppState>,
     user: CurrentUser,
     trace: Trace,
+    attempt: Option<Attempt>,
     SealedJson { sealed, body }: SealedJson<NewMessage>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
+    let running = match attempt {
+        Some(attempt) => match app.idempotency.begin(&app, attempt).await? {
+            Begun::Before(response) => return Ok(response),
+            Begun::Now(running) => Some(running),
+        },
+        None => None,
+    };
     let conversation = place(&app, &user, &body, &trace).await?;
     let membership = app.memberships.of(&app, conversation).await?;
     let membership = membership.filter(|m| m.active(user.id()).is_some());
@@ -28,32 +36,21 @@ pub async fn send(
     if let Some(parent) = body.parent {
         check_parent(&app, &user, conversation, parent).await?;
     }
+    let record = running.as_ref().map(|running| running.record(app.clock.wall())).transpose()?;
     let row = NewRow {
         id: sealed.message,
         conversation,
-        sender: user.id(),
+        sender: user.card().clone(),
         parent: body.parent,
-        content: body.content.clone(),
+        content: body.content,
         peers: peers.clone(),
         trace: trace.id,
+        record,
     };
-    let stored = app.outgoing.submit(row).await?;
+    let message = app.outgoing.submit(row).await?;
     app.relay.wake(&peers);
-    tracing::debug!(message = %sealed.message, "stored");
-    let message = Message {
-        id: sealed.message,
-        conversation,
-        sender: user.card().clone(),
-        content: Some(SealedContent::new(sealed.message, user.id(), 0, body.content)),
-        parent: body.parent,
-        status: stored.status,
-        status_reason: None,
-        created_at: stored.created_at,
-        edited_at: None,
-        deleted_at: None,
-        origin: app.name.clone(),
-    };
-    Ok((StatusCode::CREATED, Json(message)))
+    tracing::debug!(message = %message.id, "stored");
+    Ok((StatusCode::CREATED, Json(message)).into_response())
 }
 
 /// The conversation that a body names, or the direct one with the recipient that it names.
@@ -73,7 +70,7 @@ async fn place(
                 let why = "A message goes to somebody else.";
                 return Err(Problem::invalid().field("recipient", why));
             }
-            conversations::direct(app, user.card(), &recipient, trace).await.map(|(id, _)| id)
+            conversations::direct(app, user.card(), &recipient, trace).await
         }
         (None, None) => {
             Err(Problem::invalid().field("conversation", "Send either conversation or recipient."))

@@ -23,7 +23,7 @@ pub async fn insert(conn: &mut Conn, rows: &[(&NewRow, Stored)]) -> Result<()> {
             query
                 .bind(row.id.uuid())
                 .bind(row.conversation.uuid())
-                .bind(row.sender.uuid())
+                .bind(row.sender.id.uuid())
                 .bind(row.parent.map(MessageId::uuid))
                 .bind(row.content.token().to_owned())
                 .bind(row.content.key().number())

@@ -1,6 +1,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use fernet::Fernet;
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -62,6 +63,7 @@ impl From<Mismatch> for Unreadable {
 struct Key {
     id: KeyId,
     fernet: Fernet,
+    fingerprint: Zeroizing<[u8; 32]>,
 }
 
 /// A ring of Fernet keys: the first seals, all open.
@@ -90,7 +92,8 @@ impl Keyring {
             if keys.iter().any(|key| key.id == id) {
                 return Err(KeyringError::Duplicate(number));
             }
-            keys.push(Key { id, fernet });
+            let fingerprint = expand(&bytes, b"messaging request fingerprint v1")?;
+            keys.push(Key { id, fernet, fingerprint });
         }
         Ok(Self { keys })
     }
@@ -111,13 +114,22 @@ impl Keyring {
         Self::parse(list)?;
         for text in list.split(',').map(str::trim) {
             let key = Zeroizing::new(URL_SAFE.decode(text).unwrap_or_default());
-            let mut bytes = Zeroizing::new([0u8; 32]);
-            hkdf::Hkdf::<Sha256>::new(None, &key)
-                .expand(purpose, bytes.as_mut())
-                .map_err(|_| KeyringError::Empty)?;
-            derived.push(URL_SAFE.encode(bytes.as_ref()));
+            derived.push(URL_SAFE.encode(expand(&key, purpose)?.as_ref()));
         }
         Self::parse(&Zeroizing::new(derived.join(",")))
+    }
+
+    /// What a request is recognised by when it is repeated: a keyed hash of it, with each key of the ring.
+    pub(super) fn fingerprint(&self, parts: &[&[u8]]) -> Vec<(KeyId, [u8; 32])> {
+        let print = |key: &Key| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(key.fingerprint.as_ref()).ok()?;
+            for part in parts {
+                mac.update(&(part.len() as u64).to_be_bytes());
+                mac.update(part);
+            }
+            Some((key.id, mac.finalize().into_bytes().into()))
+        };
+        self.keys.iter().filter_map(print).collect()
     }
 
     pub(super) fn seal(&self, binding: &Binding, text: &str) -> Ciphertext {
@@ -156,6 +168,14 @@ impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Keyring").field(&self.key_ids()).finish()
     }
+}
+
+/// A key for one purpose, by HKDF (RFC 5869).
+fn expand(key: &[u8], purpose: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyringError> {
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    let expanded = hkdf::Hkdf::<Sha256>::new(None, key).expand(purpose, bytes.as_mut());
+    expanded.map_err(|_| KeyringError::Empty)?;
+    Ok(bytes)
 }
 
 fn key_id(key: &[u8]) -> KeyId {

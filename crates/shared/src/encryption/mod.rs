@@ -78,7 +78,10 @@ pub use ciphertext::{Ciphertext, KeyId, MalformedToken};
 pub use combined::{Encryption, EncryptionLayer};
 pub use fields::{Field, FieldCipher};
 pub use keyring::{Keyring, KeyringError, Unreadable};
-pub use request::{Caller, EncryptRequest, EncryptRequestFuture, EncryptRequestLayer, Sealed};
+pub use request::{
+    Caller, EncryptRequest, EncryptRequestFuture, EncryptRequestLayer, Fingerprint,
+    IDEMPOTENCY_KEY, Sealed,
+};
 pub use response::{DecryptResponse, DecryptResponseFuture, DecryptResponseLayer};
 
 /// Bytes of a request body that the layers buffer at most: 20 000 characters, every one of them escaped as a

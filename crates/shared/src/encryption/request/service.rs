@@ -7,12 +7,13 @@ use axum_core::response::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, request::Parts};
+use subtle::ConstantTimeEq;
 use tower_service::Service;
 
 use super::future::EncryptRequestFuture;
 use crate::encryption::body::{self, BodyError, Facts};
 use crate::encryption::envelope::Binding;
-use crate::encryption::{Keyring, MAX_REQUEST};
+use crate::encryption::{KeyId, Keyring, MAX_REQUEST};
 use crate::id::{MessageId, UserId};
 use crate::problem::Problem;
 use crate::time::Clock;
@@ -31,6 +32,27 @@ pub struct Sealed {
     /// What the edge has seen of the text.
     pub facts: Facts,
 }
+
+/// Request extension, where the request has an `Idempotency-Key`: what a repeat of it is recognised by, as one hash
+/// for each key of the ring. It is a keyed hash of method, path and body, so it tells nothing about the text.
+#[derive(Clone, Debug)]
+pub struct Fingerprint(Arc<[(KeyId, [u8; 32])]>);
+
+impl Fingerprint {
+    /// The hash to keep, and the key that it is made with.
+    pub fn newest(&self) -> Option<&(KeyId, [u8; 32])> {
+        self.0.first()
+    }
+
+    /// Whether a hash that was kept is that of this request; `None` if its key is not in the ring any more.
+    pub fn matches(&self, key: i64, kept: &[u8]) -> Option<bool> {
+        let (_, print) = self.0.iter().find(|(id, _)| id.number() == key)?;
+        Some(print.as_slice().ct_eq(kept).into())
+    }
+}
+
+/// The request header that makes a request safe to repeat.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The service of [`EncryptRequestLayer`](super::EncryptRequestLayer).
 #[derive(Clone, Debug)]
@@ -98,6 +120,11 @@ impl Sealer {
         // Many clients name a content type even where they send nothing.
         if body.is_empty() {
             return Ok(Request::from_parts(parts, Body::empty()));
+        }
+        if parts.headers.contains_key(IDEMPOTENCY_KEY) {
+            let path = parts.uri.path().trim_end_matches('/').as_bytes();
+            let print = self.keyring.fingerprint(&[parts.method.as_str().as_bytes(), path, &body]);
+            parts.extensions.insert(Fingerprint(print.into()));
         }
         let found = body::find_content(&body).map_err(|error| match error {
             BodyError::Json(detail) => Problem::malformed(detail),
