@@ -3,8 +3,10 @@
 
 #[path = "support/problem.rs"]
 mod problem;
+#[allow(dead_code, reason = "every test file needs a part of it")]
 #[path = "support/seal.rs"]
 mod seal;
+#[allow(dead_code, reason = "every test file needs a part of it")]
 #[path = "support/sql.rs"]
 mod sql;
 
@@ -601,7 +603,8 @@ async fn a_changed_token_breaks_its_own_message_alone(database: Database) {
         flipped[index] ^= 1 << bit;
         URL_SAFE.encode(flipped)
     };
-    let mut broken: Vec<_> = (0..bytes.len()).map(|index| flip(index, (index % 8) as u8)).collect();
+    let mut broken: Vec<_> =
+        (0..bytes.len()).zip((0..8).cycle()).map(|(index, bit)| flip(index, bit)).collect();
     broken.extend([
         String::new(),
         "x".to_owned(),
@@ -620,7 +623,7 @@ async fn a_changed_token_breaks_its_own_message_alone(database: Database) {
             page(&bob, conversation).await.into_iter().map(|(_, text)| text).collect();
         assert_eq!(texts, ["(tampered)", "beside"], "{changed}");
     }
-    // A wrong note of the key costs an attempt, not the message; a key that cannot be is a broken row.
+    // A wrong note of the key costs an attempt, not the message.
     sql.change(&format!("UPDATE messages SET content = '{token}', key_id = 7 WHERE id = {id}"))
         .await;
     assert_eq!(page(&bob, conversation).await[0].1, "whole");
@@ -630,10 +633,11 @@ async fn a_changed_token_breaks_its_own_message_alone(database: Database) {
 async fn a_token_of_any_other_key_does_not_open(database: Database) {
     let pair = Pair::start(database).await;
     let (alice, bob) = (pair.a.client().join("alice").await, pair.a.client().join("bob").await);
-    let sent = alice.send("bob", "whole").await;
+    let whole = alice.send("bob", "whole").await;
     alice.send("bob", "beside").await;
-    let conversation = sent["conversation"].as_str().unwrap();
-    let (message, sender) = (sent["id"].as_str().unwrap(), sent["sender"]["id"].as_str().unwrap());
+    let conversation = whole["conversation"].as_str().unwrap();
+    let (message, author) =
+        (whole["id"].as_str().unwrap(), whole["sender"]["id"].as_str().unwrap());
     let keys = pair.a.config.fernet_keys.expose();
     let mut sql = Sql::open(&pair.a.storage).await;
     let id = sql.id(message);
@@ -645,12 +649,12 @@ async fn a_token_of_any_other_key_does_not_open(database: Database) {
         seen[0].1.clone()
     };
     // The document says enough to make a token; with the right key, and only with it, it opens.
-    let own = Token::seal(keys, message, sender, 0, "made by hand");
+    let own = Token::seal(keys, message, author, 0, "made by hand");
     assert_eq!(put(own.key, &own.token).await, "made by hand");
     let retired = Keyring::generate_key();
     let jwt_secret = pair.a.config.jwt_secret.expose();
     for other in [retired.as_str(), jwt_secret, &pair.relay_secret] {
-        let foreign = Token::seal(other, message, sender, 0, "forged");
+        let foreign = Token::seal(other, message, author, 0, "forged");
         assert_eq!(put(foreign.key, &foreign.token).await, "(unknown_key)");
         assert_eq!(
             put(own.key, &foreign.token).await,
