@@ -680,6 +680,13 @@ async fn a_peer_begins_only_conversations_that_it_may(database: Database) {
         ("of a user this app has not", world.group(&[&world.card, &ghost])),
         ("of a user of this app by another's id", world.group(&[&impostor])),
         ("of two of one name", world.group(&[&world.card, &bob_twice])),
+        ("of somebody new, and of a known user by another's id", {
+            let mut state = world.group(&[&world.card, &dave]);
+            state["created_by"] = bob_twice["id"].clone();
+            state["participants"][0]["user"] = bob_twice.clone();
+            state["participants"].as_array_mut().unwrap().reverse();
+            state
+        }),
         ("of a known user under another name", {
             let mut state = with_alice();
             state["participants"][0]["user"] = taken;

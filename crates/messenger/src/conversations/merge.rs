@@ -47,12 +47,17 @@ pub async fn merge(
             return Ok(Err("unknown_user"));
         }
     }
-    for participant in state.participants.iter_mut().filter(|p| p.user.app != *own) {
+    let mut adoptions = Vec::new();
+    for participant in state.participants.iter().filter(|p| p.user.app != *own) {
         let vouched = participant.user.app == *origin;
-        match users::adopt(conn, &participant.user, vouched, now).await? {
-            Some(user) => participant.user = user,
+        match users::weigh(conn, &participant.user, vouched).await? {
+            Some(adoption) => adoptions.push(adoption),
             None => return Ok(Err("user_conflict")),
         }
+    }
+    let elsewhere = state.participants.iter_mut().filter(|p| p.user.app != *own);
+    for (participant, adoption) in elsewhere.zip(adoptions) {
+        participant.user = users::adopt(conn, &participant.user, adoption, now).await?;
     }
     let ConversationState { id, kind, title, title_change, created_by, created_at, participants } =
         &state;
@@ -79,7 +84,10 @@ fn plausible(own: &AppName, state: &ConversationState) -> Result<(), Refusal> {
     let mut ids: Vec<_> = users.iter().map(|user| user.id).collect();
     ids.sort_unstable();
     ids.dedup();
-    if ids.len() != users.len() {
+    let mut names: Vec<_> = users.iter().map(|user| user.address().key()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if ids.len() != users.len() || names.len() != users.len() {
         return Err("bad_participants");
     }
     if founder.is_none() {

@@ -54,20 +54,26 @@ pub async fn by_name(conn: &mut Conn, app: &str, key: &str) -> Result<Option<Use
     conn.sql(SELECT).bind(app.to_owned()).bind(key.to_owned()).optional(card).await
 }
 
-/// Takes in what a peer says of a user of another app, and gives the user as known from now on.
+/// What taking in a peer's word about a user comes to.
+pub enum Adoption {
+    /// Nobody is known by this id or name.
+    New {
+        /// Whether it is the user's own app that says so.
+        vouched: bool,
+    },
+    /// What is known stays.
+    Keep(UserCard),
+    /// What the peer says replaces what is known under this id.
+    Replace(UserId),
+}
+
+/// Weighs what a peer says of a user of another app against what is known, and changes nothing.
 ///
 /// What the user's own app says (`vouched`) counts: its names replace older ones, and its id replaces one that
 /// another app had merely named. `None` if the id or the name is somebody else's by its own app's word.
-pub async fn adopt(
-    conn: &mut Conn,
-    user: &UserCard,
-    vouched: bool,
-    now: Timestamp,
-) -> Result<Option<UserCard>> {
+pub async fn weigh(conn: &mut Conn, user: &UserCard, vouched: bool) -> Result<Option<Adoption>> {
     const KNOWN: &str = "SELECT id, username, app, first_name, last_name, vouched FROM users
         WHERE id = $1 OR (app = $2 AND username_key = $3)";
-    const UPDATE: &str = "UPDATE users SET id = $2, username = $3, first_name = $4, last_name = $5,
-        vouched = TRUE WHERE id = $1";
     let known = conn
         .sql(KNOWN)
         .bind(user.id.uuid())
@@ -76,29 +82,45 @@ pub async fn adopt(
         .all(|row| Ok((card(row)?, row.take::<bool>()?)))
         .await?;
     let (known, was_vouched) = match known.as_slice() {
-        [] => {
-            insert(conn, user, vouched, now).await?;
-            return Ok(Some(user.clone()));
-        }
+        [] => return Ok(Some(Adoption::New { vouched })),
         [one] => one,
         _ => return Ok(None),
     };
     let same_name = known.address().key() == user.address().key();
     if !vouched {
-        return Ok(same_name.then(|| known.clone()));
+        return Ok(same_name.then(|| Adoption::Keep(known.clone())));
     }
     if !same_name || (*was_vouched && known.id != user.id) {
         return Ok(None);
     }
-    if known != user || !was_vouched {
-        conn.sql(UPDATE)
-            .bind(known.id.uuid())
-            .bind(user.id.uuid())
-            .bind(user.username.to_string())
-            .bind(user.first_name.to_string())
-            .bind(user.last_name.to_string())
-            .execute()
-            .await?;
+    let same = known == user && *was_vouched;
+    Ok(Some(if same { Adoption::Keep(known.clone()) } else { Adoption::Replace(known.id) }))
+}
+
+/// Takes in what a peer says of a user, as it has been [weighed](weigh), and gives the user as known from now on.
+pub async fn adopt(
+    conn: &mut Conn,
+    user: &UserCard,
+    adoption: Adoption,
+    now: Timestamp,
+) -> Result<UserCard> {
+    const UPDATE: &str = "UPDATE users SET id = $2, username = $3, first_name = $4, last_name = $5,
+        vouched = TRUE WHERE id = $1";
+    match adoption {
+        Adoption::Keep(known) => return Ok(known),
+        Adoption::New { vouched } => {
+            insert(conn, user, vouched, now).await?;
+        }
+        Adoption::Replace(known) => {
+            conn.sql(UPDATE)
+                .bind(known.uuid())
+                .bind(user.id.uuid())
+                .bind(user.username.to_string())
+                .bind(user.first_name.to_string())
+                .bind(user.last_name.to_string())
+                .execute()
+                .await?;
+        }
     }
-    Ok(Some(user.clone()))
+    Ok(user.clone())
 }
