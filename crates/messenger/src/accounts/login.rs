@@ -1,4 +1,6 @@
 use axum::extract::State;
+use http::HeaderMap;
+use http::header::USER_AGENT;
 use serde::{Deserialize, Serialize};
 use shared::id::SessionId;
 use shared::models::{AccountRole, Profile, UserCard};
@@ -20,8 +22,8 @@ pub struct Credentials {
 /// What a client keeps to stay logged in.
 #[derive(Serialize)]
 pub struct Tokens {
-    access_token: String,
-    refresh_token: String,
+    pub access_token: String,
+    pub refresh_token: String,
     token_type: &'static str,
     /// Seconds that the access token lives.
     expires_in: u64,
@@ -31,6 +33,7 @@ pub struct Tokens {
 /// `POST /api/auth/login/` with `username` or `email`: a new session. 401 without saying which of the two is wrong.
 pub async fn login(
     State(app): State<AppState>,
+    headers: HeaderMap,
     Json(body): Json<Credentials>,
 ) -> Result<Json<Tokens>, Problem> {
     let account = match (&body.username, &body.email) {
@@ -61,14 +64,22 @@ pub async fn login(
     };
     let now = app.clock.now();
     let (session, token) = (SessionId::mint(now), RefreshToken::random());
-    let (hash, user) = (token.hash(), account.card.id);
+    let (hash, user, agent) = (token.hash(), account.card.id, user_agent(&headers));
     app.db
         .write(move |conn| {
-            Box::pin(async move { store::begin_session(conn, session, user, &hash, now).await })
+            Box::pin(
+                async move { store::begin_session(conn, session, user, &agent, &hash, now).await },
+            )
         })
         .await?;
     tracing::info!(%user, %session, "logged in");
     tokens(&app, account, session, &token).map(Json)
+}
+
+/// What the client calls itself, as far as it is plain and short.
+fn user_agent(headers: &HeaderMap) -> String {
+    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    agent.chars().take(200).collect()
 }
 
 async fn by_email(app: &App, email: &str) -> Result<Option<Account>, Problem> {

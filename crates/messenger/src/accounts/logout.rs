@@ -14,9 +14,16 @@ pub struct Logout {
     refresh_token: Option<String>,
 }
 
+/// Done.
 #[derive(Serialize)]
 pub struct LoggedOut {
     success: &'static str,
+}
+
+impl Default for LoggedOut {
+    fn default() -> Self {
+        Self { success: "User logged out." }
+    }
 }
 
 /// `POST /api/auth/logout/` with a Bearer token, a refresh token in the body, or both: ends the session at once.
@@ -57,5 +64,5 @@ pub async fn logout(
         .write(move |conn| Box::pin(async move { store::end_session(conn, session, now).await }))
         .await?;
     app.accounts.sessions.forget(session).await;
-    Ok(Json(LoggedOut { success: "User logged out." }))
+    Ok(Json(LoggedOut::default()))
 }

@@ -1,7 +1,9 @@
 //! Accounts, and how their owners prove who they are.
 
 mod access_token;
+mod change_password;
 mod current_user;
+mod devices;
 mod login;
 mod logout;
 mod me;
@@ -11,9 +13,10 @@ mod refresh_token;
 mod register;
 mod sessions;
 mod store;
+mod token_pair;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -36,6 +39,22 @@ use sessions::Sessions;
 /// The routes under `/api/auth`.
 pub fn routes() -> Router<AppState> {
     Router::new()
+        .route("/register", post(register::register))
+        .route("/login", post(login::login))
+        .route("/refresh", post(refresh::refresh))
+        .route("/logout", post(logout::logout))
+        .route("/logout/all", post(devices::log_out_everywhere))
+        .route("/sessions", get(devices::list))
+        .route("/sessions/{id}", delete(devices::revoke))
+        .route("/password/change", post(change_password::change_password))
+        .route("/me", get(me::me))
+}
+
+/// Other names of the same routes, under `/api`.
+pub fn aliases() -> Router<AppState> {
+    Router::new()
+        .route("/token", post(token_pair::obtain))
+        .route("/token/refresh", post(token_pair::renew))
         .route("/register", post(register::register))
         .route("/login", post(login::login))
         .route("/refresh", post(refresh::refresh))

@@ -15,7 +15,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
 pub struct Refresh {
-    refresh_token: String,
+    pub refresh_token: String,
 }
 
 /// `POST /api/auth/refresh/`: spends a refresh token for a new pair. A spent one used again ends the session (RFC 9700 §4.14).

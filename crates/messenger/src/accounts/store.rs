@@ -7,6 +7,7 @@ use shared::models::{AccountRole, Profile, UserCard};
 use shared::problem::Problem;
 use shared::time::Timestamp;
 
+use super::devices::Device;
 use super::exactly;
 use super::sessions::SessionUser;
 use crate::db::{Conn, Result, Row};
@@ -151,16 +152,18 @@ pub async fn begin_session(
     conn: &mut Conn,
     session: SessionId,
     user: UserId,
+    user_agent: &str,
     refresh: &[u8],
     now: Timestamp,
 ) -> Result<()> {
-    const INSERT: &str =
-        "INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)";
+    const INSERT: &str = "INSERT INTO sessions (id, user_id, created_at, expires_at, user_agent)
+        VALUES ($1, $2, $3, $4, $5)";
     conn.sql(INSERT)
         .bind(session.uuid())
         .bind(user.uuid())
         .bind(now.micros())
         .bind(now.after(LIFETIME).micros())
+        .bind(user_agent.to_owned())
         .execute()
         .await?;
     add_refresh(conn, session, refresh, now).await
@@ -201,6 +204,53 @@ pub async fn extend_session(conn: &mut Conn, session: SessionId, now: Timestamp)
 pub async fn end_session(conn: &mut Conn, session: SessionId, now: Timestamp) -> Result<()> {
     const UPDATE: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
     conn.sql(UPDATE).bind(session.uuid()).bind(now.micros()).execute().await.map(|_| ())
+}
+
+/// Ends a session if it is this user's and alive; `false` otherwise.
+pub async fn end_own_session(
+    conn: &mut Conn,
+    session: SessionId,
+    owner: UserId,
+    now: Timestamp,
+) -> Result<bool> {
+    const UPDATE: &str = "UPDATE sessions SET ended_at = $3
+        WHERE id = $1 AND user_id = $2 AND ended_at IS NULL AND expires_at > $3";
+    let query = conn.sql(UPDATE).bind(session.uuid()).bind(owner.uuid()).bind(now.micros());
+    Ok(query.execute().await? == 1)
+}
+
+/// Ends all sessions of a user but one, and gives those that it has ended.
+pub async fn end_sessions(
+    conn: &mut Conn,
+    owner: UserId,
+    but: Option<SessionId>,
+    now: Timestamp,
+) -> Result<Vec<SessionId>> {
+    const UPDATE: &str = "UPDATE sessions SET ended_at = $2
+        WHERE user_id = $1 AND ended_at IS NULL AND id <> $3 RETURNING id";
+    // No session has the nil id.
+    let but = but.map_or(uuid::Uuid::nil(), SessionId::uuid);
+    let query = conn.sql(UPDATE).bind(owner.uuid()).bind(now.micros()).bind(but);
+    query.all(Row::id).await
+}
+
+/// The living sessions of a user, the latest first.
+pub async fn living(conn: &mut Conn, owner: UserId, now: Timestamp) -> Result<Vec<Device>> {
+    const SELECT: &str = "SELECT id, user_agent, created_at, expires_at FROM sessions
+        WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY expires_at DESC, id";
+    let device = |row: &Row| {
+        let (id, user_agent, created_at) = (row.id()?, row.take()?, row.time()?);
+        let expires_at = row.time()?;
+        let last_used_at = expires_at.before(LIFETIME);
+        Ok(Device { id, user_agent, created_at, last_used_at, expires_at, current: false })
+    };
+    conn.sql(SELECT).bind(owner.uuid()).bind(now.micros()).all(device).await
+}
+
+/// Gives an account another password.
+pub async fn set_password(conn: &mut Conn, owner: UserId, hash: &str) -> Result<()> {
+    const UPDATE: &str = "UPDATE accounts SET password_hash = $2 WHERE user_id = $1";
+    conn.sql(UPDATE).bind(owner.uuid()).bind(hash.to_owned()).execute().await.map(|_| ())
 }
 
 /// The session of a refresh token, spent or not, ended or not.

@@ -1,0 +1,58 @@
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use shared::problem::Problem;
+
+use super::password::weakness;
+use super::{CurrentUser, store};
+use crate::app::AppState;
+use crate::http::Json;
+
+#[derive(Deserialize)]
+pub struct PasswordChange {
+    current_password: String,
+    new_password: String,
+}
+
+/// Done.
+#[derive(Serialize)]
+pub struct Changed {
+    success: &'static str,
+}
+
+/// `POST /api/auth/password/change/`: sets a new password, and ends all the caller's other sessions at once.
+/// 403 if the current one is wrong.
+pub async fn change_password(
+    State(app): State<AppState>,
+    user: CurrentUser,
+    Json(body): Json<PasswordChange>,
+) -> Result<Json<Changed>, Problem> {
+    let now = app.clock.now();
+    let account = store::by_session(&mut app.db.read().await?, user.session, now).await?;
+    let account = account.ok_or_else(Problem::not_found)?;
+    let stored = Some(account.password_hash.clone());
+    if !app.accounts.passwords.verify(body.current_password.clone(), stored).await? {
+        return Err(Problem::forbidden("wrong_password", "The current password is another one.")
+            .field("current_password", "This is not the current password."));
+    }
+    let profile = account.profile(&app.accounts.fields)?;
+    let others = [profile.card.username.as_str(), profile.email.as_str()];
+    if let Some(why) = weakness(&body.new_password, &others) {
+        return Err(Problem::invalid().field("new_password", why));
+    }
+    if body.new_password == body.current_password {
+        return Err(Problem::invalid().field("new_password", "This is the current password."));
+    }
+    let hash = app.accounts.passwords.hash(body.new_password).await?;
+    let (owner, session) = (user.id(), user.session);
+    let ended = app.db.write(move |conn| {
+        Box::pin(async move {
+            store::set_password(conn, owner, &hash).await?;
+            store::end_sessions(conn, owner, Some(session), now).await
+        })
+    });
+    for session in ended.await? {
+        app.accounts.sessions.forget(session).await;
+    }
+    tracing::info!(user = %owner, "changed the password");
+    Ok(Json(Changed { success: "Password changed." }))
+}

@@ -1,0 +1,74 @@
+use axum::extract::State;
+use http::StatusCode;
+use serde::Serialize;
+use shared::id::SessionId;
+use shared::models::Page;
+use shared::problem::Problem;
+use shared::time::Timestamp;
+
+use super::logout::LoggedOut;
+use super::{CurrentUser, store};
+use crate::app::AppState;
+use crate::http::{Json, PageRequest, PathId};
+
+/// A living session, as the list of devices shows it.
+#[derive(Serialize)]
+pub struct Device {
+    pub id: SessionId,
+    /// What the client called itself at log-in; may be empty.
+    pub user_agent: String,
+    pub created_at: Timestamp,
+    /// When it was last refreshed.
+    pub last_used_at: Timestamp,
+    /// When it ends unless it is refreshed.
+    pub expires_at: Timestamp,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+/// `GET /api/auth/sessions/`: the caller's living sessions, the latest first.
+pub async fn list(
+    State(app): State<AppState>,
+    user: CurrentUser,
+    page: PageRequest,
+) -> Result<Json<Page<Device>>, Problem> {
+    let now = app.clock.wall();
+    let mut devices = store::living(&mut app.db.read().await?, user.id(), now).await?;
+    devices.iter_mut().for_each(|device| device.current = device.id == user.session);
+    let count = i64::try_from(devices.len()).unwrap_or(i64::MAX);
+    let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+    let limit = usize::try_from(page.limit()).unwrap_or(0);
+    page.answer(count, devices.into_iter().skip(offset).take(limit).collect()).map(Json)
+}
+
+/// `DELETE /api/auth/sessions/{id}/`: ends one of the caller's sessions at once; 404 if it is none of theirs.
+pub async fn revoke(
+    State(app): State<AppState>,
+    user: CurrentUser,
+    PathId(id): PathId<SessionId>,
+) -> Result<StatusCode, Problem> {
+    let (owner, now) = (user.id(), app.clock.now());
+    let ended = app.db.write(move |conn| {
+        Box::pin(async move { store::end_own_session(conn, id, owner, now).await })
+    });
+    if !ended.await? {
+        return Err(Problem::not_found());
+    }
+    app.accounts.sessions.forget(id).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/auth/logout/all/`: ends all the caller's sessions at once, this one too.
+pub async fn log_out_everywhere(
+    State(app): State<AppState>,
+    user: CurrentUser,
+) -> Result<Json<LoggedOut>, Problem> {
+    let (owner, now) = (user.id(), app.clock.now());
+    let ended = app.db.write(move |conn| {
+        Box::pin(async move { store::end_sessions(conn, owner, None, now).await })
+    });
+    for session in ended.await? {
+        app.accounts.sessions.forget(session).await;
+    }
+    Ok(Json(LoggedOut::default()))
+}
