@@ -634,6 +634,7 @@ async fn a_peer_speaks_for_its_own_users_alone(database: Database) {
     world.pair.stop().await;
 }
 
+#[expect(clippy::too_many_lines, reason = "most of it is a table")]
 async fn a_peer_begins_only_conversations_that_it_may(database: Database) {
     let world = World::new(database).await;
     let carol = world.pair.a.client().join("carol").await;

@@ -57,7 +57,7 @@ pub async fn merge(
     }
     let elsewhere = state.participants.iter_mut().filter(|p| p.user.app != *own);
     for (participant, adoption) in elsewhere.zip(adoptions) {
-        participant.user = users::adopt(conn, &participant.user, adoption, now).await?;
+        participant.user = users::take_in(conn, &participant.user, adoption, now).await?;
     }
     let ConversationState { id, kind, title, title_change, created_by, created_at, participants } =
         &state;

@@ -97,14 +97,9 @@ impl Directory {
             ));
         }
         let now = self.clock.now();
-        let adopt = self.db.write(move |conn| {
-            Box::pin(async move {
-                match store::weigh(conn, &user, true).await? {
-                    Some(adoption) => store::adopt(conn, &user, adoption, now).await.map(Some),
-                    None => Ok(None),
-                }
-            })
-        });
+        let adopt = self
+            .db
+            .write(move |conn| Box::pin(async move { store::adopt(conn, &user, true, now).await }));
         Ok(adopt.await?)
     }
 }

@@ -10,7 +10,7 @@ use axum::routing::get;
 use crate::app::AppState;
 
 pub use directory::Directory;
-pub use store::{adopt, by_id, by_name, card, insert_local, weigh};
+pub use store::{adopt, by_id, by_name, card, insert_local, take_in, weigh};
 
 /// The routes under `/api/users`.
 pub fn routes() -> Router<AppState> {

@@ -97,8 +97,22 @@ pub async fn weigh(conn: &mut Conn, user: &UserCard, vouched: bool) -> Result<Op
     Ok(Some(if same { Adoption::Keep(known.clone()) } else { Adoption::Replace(known.id) }))
 }
 
-/// Takes in what a peer says of a user, as it has been [weighed](weigh), and gives the user as known from now on.
+/// Takes in what a peer says of a user of another app, and gives the user as known from now on; `None`, and nothing
+/// changed, where [`weigh`] gives none.
 pub async fn adopt(
+    conn: &mut Conn,
+    user: &UserCard,
+    vouched: bool,
+    now: Timestamp,
+) -> Result<Option<UserCard>> {
+    match weigh(conn, user, vouched).await? {
+        Some(adoption) => take_in(conn, user, adoption, now).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Takes in what a peer says of a user, as it has been [weighed](weigh), and gives the user as known from now on.
+pub async fn take_in(
     conn: &mut Conn,
     user: &UserCard,
     adoption: Adoption,
