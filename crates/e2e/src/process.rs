@@ -155,6 +155,15 @@ impl Process {
         false
     }
 
+    /// The memory that it occupies, in MiB; 0 if that cannot be known.
+    pub fn memory(&self) -> usize {
+        let id = self.child.as_ref().map_or(0, Child::id);
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+        kib.unwrap_or(0) / 1024
+    }
+
     /// Everything that it has logged.
     pub fn log(&self) -> Vec<u8> {
         std::fs::read(self.logs.path().join("log")).unwrap_or_default()

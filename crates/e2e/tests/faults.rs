@@ -279,6 +279,18 @@ async fn a_message_is_delivered_at_once_when_nothing_is_wrong(database: Database
     pair.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wave_of_log_ins_leaves_no_memory_behind() {
+    let pair = ProcessPair::start(Database::Sqlite).await;
+    let client = pair.a.client();
+    let wave = (0..40).map(|_| client.join("user-*"));
+    futures::future::join_all(wave).await;
+    // Each hash takes 19 MiB, and as many run at once as there are cores; an allocator that kept them would have
+    // hundreds.
+    let memory = pair.a.memory();
+    assert!(memory < 150, "{memory} MiB");
+}
+
 /// The status of a message and its reason, once it is no longer queued.
 async fn settled(client: &Client, message: &serde_json::Value) -> (String, String) {
     let path = format!("/api/chats/messages/{}/", message["id"].as_str().unwrap());

@@ -40,6 +40,7 @@ on_both_databases!(
     a_peer_begins_only_conversations_that_it_may,
     a_malformed_event_is_refused_alone,
     a_refused_event_is_refused_again,
+    what_nothing_depends_on_may_be_malformed,
     a_batch_that_is_none_is_refused_whole,
     a_new_stream_takes_over_and_the_old_one_is_stale,
     a_token_that_does_not_open_is_stored_and_shown_as_unreadable,
@@ -664,6 +665,7 @@ async fn a_peer_begins_only_conversations_that_it_may(database: Database) {
     let mut endless = dave.clone();
     endless["last_name"] = json!("x".repeat(10_000));
     let left = |index: usize| format!("/participants/{index}/left_at");
+    let far = json!(world.clock.now().after(std::time::Duration::from_hours(48)).to_string());
     let cases = [
         ("by a user of this app", change(with_alice(), "/created_by", world.card["id"].clone())),
         ("by nobody in it", change(with_alice(), "/created_by", json!(OTHER))),
@@ -695,6 +697,12 @@ async fn a_peer_begins_only_conversations_that_it_may(database: Database) {
         }),
         ("with a NUL in a name", world.group(&[&world.card, &control])),
         ("with an endless name", world.group(&[&world.card, &endless])),
+        ("begun in the far future", change(with_alice(), "/created_at", far.clone())),
+        (
+            "joined in the far future",
+            change(with_alice(), "/participants/1/joined_at", far.clone()),
+        ),
+        ("changed in the far future", change(with_alice(), "/title_change/at", far)),
         ("with an empty title", change(with_alice(), "/title", json!(""))),
         ("with a NUL in the title", change(with_alice(), "/title", json!("a\u{0}b"))),
         ("with a title too long", change(with_alice(), "/title", json!("x".repeat(201)))),
@@ -850,6 +858,32 @@ async fn a_refused_event_is_refused_again(database: Database) {
     assert_eq!(outcomes(&world.deliver(more).await), ["malformed", "stored", "stored"]);
     world.alice.log_in().await;
     assert_eq!(world.seen().await, ["good", "good too", "new"]);
+    world.pair.stop().await;
+}
+
+async fn what_nothing_depends_on_may_be_malformed(database: Database) {
+    let world = World::new(database).await;
+    let mut events = vec![
+        world.message_event(2, world.message("one")),
+        world.message_event(3, world.message("two")),
+    ];
+    events[0]["id"] = json!("no id");
+    events[0]["trace"] = json!({ "no": "trace" });
+    events[1].as_object_mut().unwrap().remove("id");
+    assert_eq!(outcomes(&world.deliver(events).await), ["stored", "stored"]);
+    assert_eq!(world.seen().await, ["one", "two"]);
+    // A group whose members another app has changed last is taken with all of them.
+    let mut group = world.group(&[&world.card]);
+    for participant in group["participants"].as_array_mut().unwrap() {
+        participant["change"]["app"] = json!("app-c");
+    }
+    let id = group["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        outcomes(&world.deliver(vec![world.conversation_event(4, group)]).await),
+        ["stored"]
+    );
+    let seen = world.alice.get(&format!("/api/chats/conversations/{id}/")).await.expect(200);
+    assert_eq!(seen.json["participants"].as_array().unwrap().len(), 2);
     world.pair.stop().await;
 }
 

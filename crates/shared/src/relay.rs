@@ -9,7 +9,8 @@
 //! reorders or loses, the sender goes on from there. An event that the receiver will never take is refused
 //! alone, with a reason, and the position moves past it.
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::address::AppName;
@@ -44,15 +45,26 @@ pub struct Batch<B = EventBody> {
 /// One change that a peer must know of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event<B = EventBody> {
-    /// Stable over every retry.
-    pub id: EventId,
+    /// Stable over every retry, for whoever follows an event; the receiver goes by `seq`.
+    #[serde(default, deserialize_with = "lenient")]
+    pub id: Option<EventId>,
     /// Its number in the stream; no number is left out.
     pub seq: i64,
     /// The trace of the request that caused it (the trace-id of W3C Trace Context), to follow a message through both logs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub trace: Option<Uuid>,
     /// What has changed.
     pub body: B,
+}
+
+/// A value that nothing depends on: one that is malformed must not fail its whole batch.
+fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 /// What has changed.

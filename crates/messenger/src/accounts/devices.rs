@@ -34,7 +34,9 @@ pub async fn list(
 ) -> Result<Json<Page<Device>>, Problem> {
     let now = app.clock.wall();
     let mut devices = store::living(&mut app.db.read().await?, user.id(), now).await?;
-    devices.iter_mut().for_each(|device| device.current = device.id == user.session);
+    for device in &mut devices {
+        device.current = device.id == user.session;
+    }
     let count = i64::try_from(devices.len()).unwrap_or(i64::MAX);
     let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
     let limit = usize::try_from(page.limit()).unwrap_or(0);

@@ -2,9 +2,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use shared::problem::Problem;
+use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
@@ -23,16 +25,39 @@ pub struct Passwords {
     nobody: Arc<OnceLock<String>>,
 }
 
-/// The parameters of new hashes; old ones are verified with their own.
-fn argon2() -> Result<Argon2<'static>, Problem> {
-    let params = Params::new(MEMORY, PASSES, 1, None).map_err(|_| Problem::internal())?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+/// Bytes from which the system's allocator maps memory for one use and gives it back at once (glibc's greatest
+/// `M_MMAP_THRESHOLD`). From smaller pieces it would keep hundreds of MiB after a wave of log-ins.
+const MAPPED: usize = 33 * 1024 * 1024;
+
+/// The Argon2id hash of a password; only the part of the memory that is used is ever touched.
+fn derive(password: &str, salt: &[u8], params: Params) -> Result<[u8; 32], Problem> {
+    let blocks = params.block_count();
+    let mut memory = Vec::with_capacity(blocks.max(MAPPED / Block::SIZE));
+    memory.resize(blocks, Block::new());
+    let mut hash = [0; 32];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(password.as_bytes(), salt, &mut hash, &mut memory)
+        .map_err(|_| Problem::internal())?;
+    Ok(hash)
 }
 
+/// The hash of a new password, as a PHC string.
 fn hash(password: &str) -> Result<String, Problem> {
-    let hash: PasswordHash =
-        argon2()?.hash_password(password.as_bytes()).map_err(|_| Problem::internal())?;
-    Ok(hash.to_string())
+    let params = Params::new(MEMORY, PASSES, 1, None).map_err(|_| Problem::internal())?;
+    let salt: [u8; 16] = rand::random();
+    let hash = derive(password, &salt, params)?;
+    let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
+    Ok(format!("$argon2id$v=19$m={MEMORY},t={PASSES},p=1${salt}${hash}"))
+}
+
+/// Whether a password belongs to a PHC string, with the parameters that stand in it.
+fn matches(password: &str, stored: &str) -> Result<bool, Problem> {
+    let stored = PasswordHash::new(stored).map_err(|_| Problem::internal())?;
+    let params = Params::try_from(&stored).map_err(|_| Problem::internal())?;
+    let (Some(salt), Some(hash)) = (stored.salt, stored.hash) else {
+        return Err(Problem::internal());
+    };
+    Ok(derive(password, &salt, params)?.ct_eq(hash.as_bytes()).into())
 }
 
 impl Passwords {
@@ -58,9 +83,7 @@ impl Passwords {
                 // Made at the first log-in, whoever's it is.
                 let nobody = nobody.get_or_init(|| hash("nobody").unwrap_or_default());
                 let stored = stored.as_deref().unwrap_or(nobody);
-                let stored = PasswordHash::new(stored).map_err(|_| Problem::internal())?;
-                let argon2 = argon2()?;
-                Ok::<_, Problem>(argon2.verify_password(password.as_bytes(), &stored).is_ok())
+                matches(&password, stored)
             })
             .await??;
         Ok(matches && known)

@@ -94,7 +94,7 @@ fn account(row: &Row) -> Result<Account> {
     let (email, key) = (row.take()?, row.take()?);
     Ok(Account {
         card,
-        email: Ciphertext::stored(key, email)?,
+        email: Ciphertext::stored(key, email),
         password_hash: row.take()?,
         role: role(row)?,
         is_active: row.take()?,
@@ -324,5 +324,5 @@ pub async fn secret(conn: &mut Conn, name: &'static str) -> Result<Ciphertext> {
     const SELECT: &str = "SELECT value, key_id FROM secrets WHERE name = $1";
     let (value, key) =
         conn.sql(SELECT).bind(name).one(|row| Ok((row.take()?, row.take()?))).await?;
-    Ok(Ciphertext::stored(key, value)?)
+    Ok(Ciphertext::stored(key, value))
 }

@@ -6,6 +6,7 @@ use shared::time::Timestamp;
 
 use super::{MAX_PARTICIPANTS, store, title_fault};
 use crate::db::{Conn, Error};
+use crate::relay::MAX_AHEAD;
 use crate::users;
 
 /// Why a peer's word about a conversation is not taken: a stable code.
@@ -23,7 +24,7 @@ pub async fn merge(
     mut state: ConversationState,
     now: Timestamp,
 ) -> Result<Result<(), Refusal>, Error> {
-    if let Err(why) = plausible(own, &state) {
+    if let Err(why) = plausible(own, &state, now) {
         return Ok(Err(why));
     }
     let known = store::kind_and_founder(conn, state.id).await?;
@@ -67,15 +68,21 @@ pub async fn merge(
     } else if founded_there {
         store::merge_founding(conn, *id, *created_by, *created_at).await?;
     }
-    // The peer hands on what it has heard from here as well; only its own word counts.
+    // Later the peer hands on what it has heard from here as well; then only its own word counts.
+    let counts = |app: &AppName| known.is_none() || app == origin;
     let participants: Vec<_> =
-        participants.iter().filter(|p| p.change.app == *origin).cloned().collect();
+        participants.iter().filter(|p| counts(&p.change.app)).cloned().collect();
     store::merge_participants(conn, *id, &participants).await?;
     Ok(Ok(()))
 }
 
 /// What can be judged without looking anything up.
-fn plausible(own: &AppName, state: &ConversationState) -> Result<(), Refusal> {
+fn plausible(own: &AppName, state: &ConversationState, now: Timestamp) -> Result<(), Refusal> {
+    let latest = now.after(MAX_AHEAD);
+    let changes = state.participants.iter().flat_map(|p| [p.joined_at, p.change.at]);
+    if changes.chain([state.created_at, state.title_change.at]).any(|moment| moment > latest) {
+        return Err("from_the_future");
+    }
     let users: Vec<&UserCard> = state.participants.iter().map(|p| &p.user).collect();
     let founder = users.iter().find(|user| user.id == state.created_by);
     if !(2..=MAX_PARTICIPANTS).contains(&users.len()) {

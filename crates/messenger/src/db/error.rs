@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use shared::encryption::MalformedToken;
 use shared::problem::Problem;
 
 /// What can go wrong in the database; cheap to clone, as a group of writes shares one fate.
@@ -71,12 +70,6 @@ impl From<sqlx::Error> for Error {
 impl From<sqlx::migrate::MigrateError> for Error {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         Self::Migration(Arc::new(error))
-    }
-}
-
-impl From<MalformedToken> for Error {
-    fn from(error: MalformedToken) -> Self {
-        Self::Value(error.to_string())
     }
 }
 

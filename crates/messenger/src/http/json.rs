@@ -2,7 +2,7 @@ use axum::body::HttpBody;
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_plain_json(request.headers()) {
             return Err(Problem::unsupported_media_type());
+        }
+        // Said at once, rather than after a body that may never come.
+        if announced(request.headers()).is_some_and(|length| length > 2 * MAX_REQUEST) {
+            return Err(Problem::too_large(MAX_REQUEST));
         }
         let body = Bytes::from_request(request, state).await.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
@@ -70,6 +74,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
             }
         }
     }
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn is_plain_json(headers: &HeaderMap) -> bool {

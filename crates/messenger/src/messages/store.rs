@@ -152,7 +152,7 @@ pub fn state(row: &Row, id: MessageId) -> Result<Option<MessageState>> {
 
 fn token(row: &Row) -> Result<Option<Ciphertext>> {
     let (token, key): (Option<String>, Option<i64>) = (row.take()?, row.take()?);
-    Ok(token.zip(key).map(|(token, key)| Ciphertext::stored(key, token)).transpose()?)
+    Ok(token.zip(key).map(|(token, key)| Ciphertext::stored(key, token)))
 }
 
 macro_rules! select_messages {

@@ -19,8 +19,9 @@ use crate::messages;
 
 /// Characters of a token, at most: that of the longest message, and a little more.
 const MAX_TOKEN: usize = 128 * 1024;
-/// How far in the future a message may say that it was written: it would stand above all others until then.
-const MAX_AHEAD: Duration = Duration::from_hours(24);
+/// How far in the future a peer may say that something happened: a message would stand above all others until then,
+/// and a change would win over all others.
+pub const MAX_AHEAD: Duration = Duration::from_hours(24);
 
 /// Takes in a batch of the peer that has signed it. The events must be consecutive.
 ///

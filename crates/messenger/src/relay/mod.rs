@@ -32,7 +32,7 @@ use crate::app::{App, AppState};
 use crate::config::Config;
 
 pub use client::{Delivery, PeerClient};
-pub use ingest::ingest;
+pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
 pub use store::{
     EventKind, NewEvent, append, append_change, append_conversation, backlog, last_moment,

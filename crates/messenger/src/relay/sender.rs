@@ -303,7 +303,7 @@ async fn event(conn: &mut Conn, stream: StreamId, waiting: Waiting) -> Result<Ev
         }
         _ => EventBody::Void,
     };
-    Ok(Event { id: EventId::of(stream, seq), seq, trace, body })
+    Ok(Event { id: Some(EventId::of(stream, seq)), seq, trace, body })
 }
 
 #[cfg(test)]
