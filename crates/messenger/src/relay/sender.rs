@@ -100,9 +100,7 @@ impl Sender {
         };
         let (peer, owner, fence) = (self.peer.clone(), self.owner, claimed.fence);
         let first = claimed.batch.events[0].seq;
-        let newest = store::stream(&mut self.app.db.read().await?, &self.peer).await?;
-        let newest = newest.map_or(0, |(_, last_seq)| last_seq);
-        if answer.position < first - 1 || answer.position > newest {
+        if answer.position < first - 1 || self.is_beyond(answer.position, last).await? {
             return self.restart(claimed.fence).await;
         }
         // What was settled beyond this batch is sent again, to learn what became of it.
@@ -143,6 +141,15 @@ impl Sender {
             self.forget_lease();
         }
         Ok(settled)
+    }
+
+    /// Whether the peer has settled more than has ever been sent, let alone the `last` of a batch.
+    async fn is_beyond(&self, position: i64, last: i64) -> Result<bool, Problem> {
+        if position <= last {
+            return Ok(false);
+        }
+        let newest = store::stream(&mut self.app.db.read().await?, &self.peer).await?;
+        Ok(newest.is_none_or(|(_, last_seq)| position > last_seq))
     }
 
     /// The two sides disagree about what has been sent: one of them has been restored from a backup. A new stream
