@@ -62,14 +62,15 @@ pub async fn merge(
     }
     let ConversationState { id, kind, title, title_change, created_by, created_at, participants } =
         &state;
-    if known.is_none() {
-        let title = title.as_deref();
-        store::insert(conn, *id, *kind, title, title_change, *created_by, *created_at).await?;
-    } else if founded_there {
+    // On PostgreSQL somebody here may begin it between the look above and this; then it is not new after all.
+    let title = title.as_deref();
+    let new = known.is_none()
+        && store::insert(conn, *id, *kind, title, title_change, *created_by, *created_at).await?;
+    if !new && founded_there {
         store::merge_founding(conn, *id, *created_by, *created_at).await?;
     }
     // Later the peer hands on what it has heard from here as well; then only its own word counts.
-    let counts = |app: &AppName| known.is_none() || app == origin;
+    let counts = |app: &AppName| new || app == origin;
     let participants: Vec<_> =
         participants.iter().filter(|p| counts(&p.change.app)).cloned().collect();
     store::merge_participants(conn, *id, &participants).await?;

@@ -80,6 +80,16 @@ impl Conn {
         query
     }
 
+    /// A statement that has been put together from fixed parts, with its values bound as in [`Conn::sql`].
+    pub fn sql_built(&mut self, text: String) -> Query<'_> {
+        self.query(AssertSqlSafe(text).into_sql_str())
+    }
+
+    /// Whether it is a connection to PostgreSQL, for the few statements that differ.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     fn query(&mut self, text: SqlStr) -> Query<'_> {
         let args = match self {
             Self::Sqlite(_) => Args::Sqlite(SqliteArguments::default()),

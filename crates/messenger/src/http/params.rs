@@ -26,6 +26,11 @@ impl Params {
         self.get(name).map(|value| value.parse().map_err(invalid)).transpose()
     }
 
+    #[cfg(test)]
+    pub(crate) fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+    }
+
     /// The parameters as a query string, `name` set to `value`.
     pub(super) fn with(&self, name: &str, value: &str) -> String {
         let others = self.0.iter().filter(|(key, _)| key != name);

@@ -3,44 +3,44 @@ use shared::id::ConversationId;
 use shared::models::{Message, Page};
 use shared::problem::Problem;
 
+use super::filter::Filter;
 use super::store;
 use crate::accounts::CurrentUser;
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::http::{Json, PageRequest, PathId};
 
-/// `GET /api/chats/messages/`: the newest first, of all the caller's conversations or of `?conversation=`.
+/// `GET /api/chats/messages/`: the messages of all the caller's conversations, by default the newest first.
 pub async fn list(
     State(app): State<AppState>,
     user: CurrentUser,
     page: PageRequest,
 ) -> Result<Json<Page<Message>>, Problem> {
-    let only = page.params().parse("conversation", "This should be a UUID.")?;
-    let mut conn = app.db.read().await?;
-    let (count, messages) = match only {
-        Some(id) => (
-            store::count_in(&mut conn, id, user.id()).await?,
-            store::page_in(&mut conn, id, user.id(), page.limit(), page.offset()).await?,
-        ),
-        None => (
-            store::count_all(&mut conn, user.id()).await?,
-            store::page_all(&mut conn, user.id(), page.limit(), page.offset()).await?,
-        ),
-    };
-    page.answer(count, messages).map(Json)
+    let filter = Filter::read(&app, user.id(), page.params()).await?;
+    answer(&app, &page, &filter).await
 }
 
-/// `GET /api/chats/conversations/{id}/messages/`: the newest first; 404 for who has never taken part.
+/// `GET /api/chats/conversations/{id}/messages/`: those of one conversation; 404 for who has never taken part.
 pub async fn list_in(
     State(app): State<AppState>,
     user: CurrentUser,
     PathId(id): PathId<ConversationId>,
     page: PageRequest,
 ) -> Result<Json<Page<Message>>, Problem> {
-    let mut conn = app.db.read().await?;
-    if !store::takes_part(&mut conn, id, user.id()).await? {
+    if !store::takes_part(&mut app.db.read().await?, id, user.id()).await? {
         return Err(Problem::not_found());
     }
-    let count = store::count_in(&mut conn, id, user.id()).await?;
-    let messages = store::page_in(&mut conn, id, user.id(), page.limit(), page.offset()).await?;
+    let filter = Filter::read(&app, user.id(), page.params()).await?;
+    answer(&app, &page, &Filter { conversation: Some(id), ..filter }).await
+}
+
+async fn answer(
+    app: &App,
+    page: &PageRequest,
+    filter: &Filter,
+) -> Result<Json<Page<Message>>, Problem> {
+    let mut conn = app.db.read().await?;
+    let count = store::count(&mut conn, filter).await?;
+    let messages = store::page(&mut conn, filter, page.limit(), page.offset()).await?;
+    let messages = messages.into_iter().map(|inbox| inbox.message).collect();
     page.answer(count, messages).map(Json)
 }

@@ -2,6 +2,7 @@
 
 mod delete;
 mod edit;
+mod filter;
 mod get;
 mod inbox;
 mod list;

@@ -5,6 +5,7 @@ use shared::relay::MessageState;
 use shared::time::Timestamp;
 use uuid::Uuid;
 
+use super::filter::{Filter, Statement};
 use super::outgoing::{NewRow, Stored};
 use crate::db::{Conn, Insert, Result, Row};
 use crate::users;
@@ -218,102 +219,48 @@ pub async fn takes_part(conn: &mut Conn, id: ConversationId, user: UserId) -> Re
     Ok(conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).one(Row::take::<i64>).await? > 0)
 }
 
-/// How many messages of a conversation a user may see.
-pub async fn count_in(conn: &mut Conn, id: ConversationId, user: UserId) -> Result<i64> {
-    const COUNT: &str = "SELECT count(*) FROM participants p
-        JOIN messages m ON m.conversation_id = p.conversation_id
-        WHERE p.conversation_id = $1 AND p.user_id = $2
-            AND (p.left_at IS NULL OR m.created_at <= p.left_at)";
-    conn.sql(COUNT).bind(id.uuid()).bind(user.uuid()).one(Row::take).await
-}
-
-/// A page of the messages of a conversation that a user may see, the newest first.
-pub async fn page_in(
-    conn: &mut Conn,
-    id: ConversationId,
-    user: UserId,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<Message>> {
-    const SELECT: &str = select_messages!(
-        "FROM messages m JOIN users u ON u.id = m.sender_id
-         JOIN participants p ON p.conversation_id = m.conversation_id AND p.user_id = $2
-         WHERE m.conversation_id = $1 AND (p.left_at IS NULL OR m.created_at <= p.left_at)
-         ORDER BY m.created_at DESC, m.id DESC LIMIT $3 OFFSET $4"
+/// How many messages a filter leaves.
+pub async fn count(conn: &mut Conn, filter: &Filter) -> Result<i64> {
+    let mut statement = Statement::default();
+    let conditions = filter.conditions(&mut statement);
+    let text = format!(
+        "SELECT count(*) FROM participants p JOIN messages x ON {} WHERE {}",
+        conditions.of_messages, conditions.of_participants
     );
-    let query = conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).bind(limit).bind(offset);
-    query.all(message).await
+    statement.run(conn, text).one(Row::take).await
 }
 
-/// How many messages a user may see.
-pub async fn count_all(conn: &mut Conn, user: UserId) -> Result<i64> {
-    const COUNT: &str = "SELECT count(*) FROM participants p
-        JOIN messages m ON m.conversation_id = p.conversation_id
-        WHERE p.user_id = $1 AND (p.left_at IS NULL OR m.created_at <= p.left_at)";
-    conn.sql(COUNT).bind(user.uuid()).one(Row::take).await
-}
-
-/// A page of all messages that a user may see, the newest first.
+/// A page of the messages that a filter leaves, each with whether the caller has read it.
 ///
-/// The newest of each conversation are found in its index, and only as many as can stand on the page are compared.
-pub async fn page_all(
+/// The first of each conversation are found in its index, and only as many as can stand on the page are compared. This
+/// is the one read whose text differs between the databases: SQLite has no `LATERAL`, and PostgreSQL would look at
+/// every message for an `IN` of this kind.
+pub async fn page(
     conn: &mut Conn,
-    user: UserId,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<Message>> {
-    const SELECT: &str = select_messages!(
-        "FROM participants p JOIN messages m ON m.id IN (
-            SELECT x.id FROM messages x WHERE x.conversation_id = p.conversation_id
-                AND (p.left_at IS NULL OR x.created_at <= p.left_at)
-            ORDER BY x.created_at DESC, x.id DESC LIMIT $2)
-         JOIN users u ON u.id = m.sender_id
-         WHERE p.user_id = $1 ORDER BY m.created_at DESC, m.id DESC LIMIT $3 OFFSET $4"
-    );
-    let query = conn
-        .sql(SELECT)
-        .bind(user.uuid())
-        .bind(limit.saturating_add(offset))
-        .bind(limit)
-        .bind(offset);
-    query.all(message).await
-}
-
-/// How many messages of others a user has.
-pub async fn count_inbox(conn: &mut Conn, user: UserId, unread: bool) -> Result<i64> {
-    const COUNT: &str = "SELECT count(*) FROM participants p
-        JOIN messages m ON m.conversation_id = p.conversation_id
-        WHERE p.user_id = $1 AND m.sender_id <> $1
-            AND (p.left_at IS NULL OR m.created_at <= p.left_at)
-            AND (m.created_at > p.read_at OR NOT $2)";
-    conn.sql(COUNT).bind(user.uuid()).bind(unread).one(Row::take).await
-}
-
-/// A page of the messages of others that a user has, the newest first.
-pub async fn page_inbox(
-    conn: &mut Conn,
-    user: UserId,
-    unread: bool,
+    filter: &Filter,
     limit: i64,
     offset: i64,
 ) -> Result<Vec<InboxMessage>> {
-    const SELECT: &str = select_messages!(
-        ", m.created_at <= p.read_at
-         FROM participants p JOIN messages m ON m.id IN (
-            SELECT x.id FROM messages x WHERE x.conversation_id = p.conversation_id
-                AND x.sender_id <> p.user_id AND (p.left_at IS NULL OR x.created_at <= p.left_at)
-                AND (x.created_at > p.read_at OR NOT $5)
-            ORDER BY x.created_at DESC, x.id DESC LIMIT $2)
-         JOIN users u ON u.id = m.sender_id
-         WHERE p.user_id = $1 ORDER BY m.created_at DESC, m.id DESC LIMIT $3 OFFSET $4"
+    const COLUMNS: &str = select_messages!(", m.created_at <= p.read_at FROM participants p");
+    let mut statement = Statement::default();
+    let conditions = filter.conditions(&mut statement);
+    let direction = if filter.oldest_first { "ASC" } else { "DESC" };
+    let end = statement.number(limit.saturating_add(offset));
+    let first = format!(
+        "FROM messages x WHERE {} ORDER BY x.created_at {direction}, x.id {direction} LIMIT {end}",
+        conditions.of_messages
+    );
+    let each = if conn.is_postgres() {
+        format!("CROSS JOIN LATERAL (SELECT x.* {first}) m")
+    } else {
+        format!("JOIN messages m ON m.id IN (SELECT x.id {first})")
+    };
+    let (limit, offset) = (statement.number(limit), statement.number(offset));
+    let text = format!(
+        "{COLUMNS} {each} JOIN users u ON u.id = m.sender_id WHERE {}
+         ORDER BY m.created_at {direction}, m.id {direction} LIMIT {limit} OFFSET {offset}",
+        conditions.of_participants
     );
     let inbox = |row: &Row| Ok(InboxMessage { message: message(row)?, read: row.take()? });
-    conn.sql(SELECT)
-        .bind(user.uuid())
-        .bind(limit.saturating_add(offset))
-        .bind(limit)
-        .bind(offset)
-        .bind(unread)
-        .all(inbox)
-        .await
+    statement.run(conn, text).all(inbox).await
 }

@@ -34,13 +34,18 @@ impl Directory {
     /// The user that an id, a username of this app or an address names. A peer is only asked for whom this app has
     /// never met, so that nobody waits for it when writing to an acquaintance.
     pub async fn find(&self, relay: &Relay, name: &str) -> Result<Option<UserCard>, Problem> {
-        if let Ok(id) = name.parse::<UserId>() {
-            return Ok(store::by_id(&mut self.db.read().await?, id).await?);
+        match (self.find_known(name).await?, self.address(name)) {
+            (None, Some(address)) => self.ask(relay, &address).await,
+            (known, _) => Ok(known),
         }
-        let Some(address) = self.address(name) else { return Ok(None) };
-        match self.known(&address).await? {
-            Some(user) => Ok(Some(user)),
-            None => self.ask(relay, &address).await,
+    }
+
+    /// The user that an id, a username of this app or an address names, if this app has met them.
+    pub async fn find_known(&self, name: &str) -> Result<Option<UserCard>, Problem> {
+        match (name.parse::<UserId>(), self.address(name)) {
+            (Ok(id), _) => Ok(store::by_id(&mut self.db.read().await?, id).await?),
+            (Err(_), Some(address)) => self.known(&address).await,
+            (Err(_), None) => Ok(None),
         }
     }
 
