@@ -43,8 +43,7 @@ pub fn router(app: AppState, keyring: Arc<Keyring>, stack: Stack) -> Service {
 
     let routes = Router::new()
         .merge(content)
-        .nest("/api", accounts::aliases())
-        .nest("/api/auth", accounts::routes())
+        .nest("/api", accounts::routes())
         .nest("/api/users", users::routes())
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .nest("/relay/v1", relay::routes())

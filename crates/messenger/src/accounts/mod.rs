@@ -36,25 +36,22 @@ use password::Passwords;
 use refresh_token::RefreshTokens;
 use sessions::Sessions;
 
-/// The routes under `/api/auth`.
+/// The routes under `/api/auth`, and the older names of some of them under `/api`.
 pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/register", post(register::register))
-        .route("/login", post(login::login))
-        .route("/refresh", post(refresh::refresh))
-        .route("/logout", post(logout::logout))
+    let auth = twice_named()
         .route("/logout/all", post(devices::log_out_everywhere))
         .route("/sessions", get(devices::list))
         .route("/sessions/{id}", delete(devices::revoke))
-        .route("/password/change", post(change_password::change_password))
-        .route("/me", get(me::me))
-}
-
-/// Other names of the same routes, under `/api`.
-pub fn aliases() -> Router<AppState> {
-    Router::new()
+        .route("/password/change", post(change_password::change_password));
+    twice_named()
+        .nest("/auth", auth)
         .route("/token", post(token_pair::obtain))
         .route("/token/refresh", post(token_pair::renew))
+}
+
+/// What is found under both.
+fn twice_named() -> Router<AppState> {
+    Router::new()
         .route("/register", post(register::register))
         .route("/login", post(login::login))
         .route("/refresh", post(refresh::refresh))

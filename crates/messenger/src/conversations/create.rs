@@ -26,12 +26,9 @@ pub async fn create(
     attempt: Option<Attempt>,
     Json(body): Json<NewConversation>,
 ) -> Result<Response, Problem> {
-    let running = match attempt {
-        Some(attempt) => match app.idempotency.begin(&app, attempt).await? {
-            Begun::Before(response) => return Ok(response),
-            Begun::Now(running) => Some(running),
-        },
-        None => None,
+    let running = match app.idempotency.begin(&app, attempt).await? {
+        Begun::Before(response) => return Ok(response),
+        Begun::Now(running) => running,
     };
     let others = participants(&app, &user, &body.participants).await?;
     let kind = kind(&body, others.len())?;
@@ -44,7 +41,7 @@ pub async fn create(
         }
         _ => ConversationId::mint(app.clock.now()),
     };
-    let record = running.as_ref().map(|running| running.record(app.clock.wall())).transpose()?;
+    let record = running.record(app.clock.wall())?;
     let plan = Plan { id, kind, title: body.title, others, record };
     let (status, conversation) = found(&app, plan, user.card(), &trace).await?;
     Ok((status, Json(conversation)).into_response())

@@ -7,7 +7,7 @@
 mod store;
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -76,24 +76,27 @@ pub enum Begun<'a> {
     Now(Running<'a>),
 }
 
-/// A key that is under way until this is dropped.
+/// A request that is under way, its key if it has one taken, until this is dropped.
 pub struct Running<'a> {
     idempotency: &'a Idempotency,
-    attempt: Attempt,
+    attempt: Option<Attempt>,
 }
 
 impl Idempotency {
     /// Begins a request. 409 if it is already running, 422 if its key was used for another one.
-    pub async fn begin(&self, app: &App, attempt: Attempt) -> Result<Begun<'_>, Problem> {
-        let name = (attempt.user, attempt.key.clone());
-        if !self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(name) {
+    pub async fn begin(&self, app: &App, attempt: Option<Attempt>) -> Result<Begun<'_>, Problem> {
+        if let Some(Attempt { user, key, .. }) = &attempt
+            && !self.running().insert((*user, key.clone()))
+        {
             return Err(still_running());
         }
         let running = Running { idempotency: self, attempt };
-        let Attempt { user, key, fingerprint } = &running.attempt;
+        let Some(Attempt { user, key, fingerprint }) = &running.attempt else {
+            return Ok(Begun::Now(running));
+        };
         let kept = store::find(&mut app.db.read().await?, *user, key).await?;
-        let expired = |kept: &store::Kept| kept.created_at < app.clock.wall().before(REMEMBERED);
-        match kept.filter(|kept| !expired(kept)) {
+        let oldest = app.clock.wall().before(REMEMBERED);
+        match kept.filter(|kept| kept.created_at >= oldest) {
             None => Ok(Begun::Now(running)),
             Some(kept) if fingerprint.matches(kept.key_id, &kept.fingerprint) == Some(false) => {
                 Err(Problem::new(
@@ -104,6 +107,10 @@ impl Idempotency {
             }
             Some(kept) => Ok(Begun::Before(replay(kept)?)),
         }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashSet<(UserId, String)>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,22 +146,24 @@ fn replay(kept: store::Kept) -> Result<Response, Problem> {
 }
 
 impl Running<'_> {
-    /// What to store in the transaction of what the request makes.
-    pub fn record(&self, now: Timestamp) -> Result<Record, Problem> {
-        let (key, print) = self.attempt.fingerprint.newest().ok_or_else(Problem::internal)?;
-        Ok(Record {
-            user: self.attempt.user,
-            key: self.attempt.key.clone(),
-            key_id: key.number(),
+    /// What to store in the transaction of what the request makes; nothing if it has no key.
+    pub fn record(&self, now: Timestamp) -> Result<Option<Record>, Problem> {
+        let Some(Attempt { user, key, fingerprint }) = &self.attempt else { return Ok(None) };
+        let (key_id, print) = fingerprint.newest().ok_or_else(Problem::internal)?;
+        Ok(Some(Record {
+            user: *user,
+            key: key.clone(),
+            key_id: key_id.number(),
             fingerprint: print.to_vec(),
             created_at: now,
-        })
+        }))
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let name = (self.attempt.user, std::mem::take(&mut self.attempt.key));
-        self.idempotency.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        if let Some(Attempt { user, key, .. }) = self.attempt.take() {
+            self.idempotency.running().remove(&(user, key));
+        }
     }
 }

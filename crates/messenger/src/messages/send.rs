@@ -22,12 +22,9 @@ pub async fn send(
     attempt: Option<Attempt>,
     SealedJson { sealed, body }: SealedJson<NewMessage>,
 ) -> Result<Response, Problem> {
-    let running = match attempt {
-        Some(attempt) => match app.idempotency.begin(&app, attempt).await? {
-            Begun::Before(response) => return Ok(response),
-            Begun::Now(running) => Some(running),
-        },
-        None => None,
+    let running = match app.idempotency.begin(&app, attempt).await? {
+        Begun::Before(response) => return Ok(response),
+        Begun::Now(running) => running,
     };
     let conversation = place(&app, &user, &body, &trace).await?;
     let membership = app.memberships.of(&app, conversation).await?;
@@ -36,7 +33,7 @@ pub async fn send(
     if let Some(parent) = body.parent {
         check_parent(&app, &user, conversation, parent).await?;
     }
-    let record = running.as_ref().map(|running| running.record(app.clock.wall())).transpose()?;
+    let record = running.record(app.clock.wall())?;
     let row = NewRow {
         id: sealed.message,
         conversation,

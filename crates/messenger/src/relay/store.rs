@@ -122,12 +122,6 @@ pub async fn last_moment(db: &Db) -> Result<Timestamp> {
     db.read().await?.sql(SELECT).one(Row::time).await
 }
 
-/// Events that wait for a peer.
-pub async fn backlog(conn: &mut Conn, peer: &AppName) -> Result<i64> {
-    const COUNT: &str = "SELECT count(*) FROM outbox WHERE peer = $1";
-    conn.sql(COUNT).bind(peer.to_string()).one(Row::take).await
-}
-
 /// The stream to a peer, and the number of its last event; `None` if there has never been one.
 pub async fn stream(conn: &mut Conn, peer: &AppName) -> Result<Option<(StreamId, i64)>> {
     const SELECT: &str = "SELECT stream, last_seq FROM streams WHERE peer = $1";
