@@ -226,9 +226,15 @@ fn baseline(report: &Report) -> String {
         spread(series.spread(|sample| sample.sync_ms)),
     ];
     sync.resize(head.len(), String::new());
+    let mut ceiling = vec![
+        "requests/s that one core's worth of the generator sends".to_owned(),
+        spread(series.spread(|s| s.posts_per_second / s.post_cores.generator)),
+    ];
+    ceiling.resize(head.len(), String::new());
     let rows = [
         rate("bare axum JSON POST/s at 64", |s| (s.posts_per_second, s.post_cores)),
         rate("bare page of 4 KiB/s at 64", |s| (s.pages_per_second, s.page_cores)),
+        ceiling,
         sync,
     ];
     section("Baselines", &table(&head, rows))
@@ -237,13 +243,16 @@ fn baseline(report: &Report) -> String {
 fn account(report: &Report) -> String {
     let [a, b] = report.complaints;
     let verdict = if report.is_sound() { "Every message arrived once" } else { "NOT SOUND" };
+    let disturbance = report.baseline.median(|sample| sample.post_cores.rest);
     let text = format!(
         "{verdict}: {} messages acknowledged in the whole run, {} lost, {} doubled. Warnings and errors in the logs: \
-         app-a {a}, app-b {b}. The run took {:.0} s.",
+         app-a {a}, app-b {b}. The run took {:.0} s. What else runs on the machine took {} cores meanwhile; the fewer, the \
+         better the figures.",
         grouped(count(report.acknowledged)),
         report.difference.lost,
         report.difference.doubled,
-        report.took_seconds
+        report.took_seconds,
+        number(disturbance)
     );
     section("Account", &text)
 }
