@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test lint audit fmt bench
+.PHONY: help run demo build test lint audit fmt openapi bench
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET)/release
@@ -40,6 +40,9 @@ audit: ## Look the dependencies up in the advisory database (needs the network)
 
 fmt: ## Format the code
 	cargo fmt --all
+
+openapi: ## Write the description of the API to openapi/messaging.json
+	cargo run -q -p app-a -- openapi > openapi/messaging.json.new && mv openapi/messaging.json.new openapi/messaging.json
 
 bench: build ## Measure sends, relay and reads of both apps
 	cargo build --release -p bench

@@ -14,6 +14,7 @@ pub mod health;
 pub mod http;
 pub mod idempotency;
 pub mod messages;
+pub mod openapi;
 pub mod relay;
 pub mod router;
 pub mod serve;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use ::http::StatusCode;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::Response;
-use axum::routing::get;
 use axum::{Router, middleware};
 use shared::encryption::{Keyring, MAX_REQUEST};
 use shared::time::Clock;
@@ -14,9 +13,10 @@ use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::AppState;
-use crate::{accounts, conversations, health, http, messages, relay, users};
+use crate::{accounts, conversations, health, http, messages, openapi, relay, users};
 
 /// How an app stacks the encryption layers around the routes that carry content: what AppA and AppB differ in.
 pub type Stack = fn(Router<AppState>, Arc<Keyring>, Clock) -> Router<AppState>;
@@ -30,26 +30,32 @@ const MAX_SEALED: usize = 2 * MAX_REQUEST;
 /// How long a request may take, from its last header to the first byte of its answer.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The service of an app.
-pub fn router(app: AppState, keyring: Arc<Keyring>, stack: Stack) -> Service {
-    let content = Router::new()
+/// The routes that carry content, which the encryption layers wrap.
+pub(crate) fn content() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
         .nest("/api/chats/conversations", conversations::routes())
         .nest("/api/chats/messages", messages::routes())
-        .nest("/api/messages", messages::inbox_routes());
-    // The layers seal in the name of the caller, so authentication comes before them.
-    let content =
-        stack(content.layer(DefaultBodyLimit::max(MAX_SEALED)), keyring, app.clock.clone())
-            .route_layer(middleware::from_fn_with_state(app.clone(), accounts::authenticate));
+        .nest("/api/messages", messages::inbox_routes())
+}
 
-    let routes = Router::new()
-        .merge(content)
+/// All other routes.
+pub(crate) fn others() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
         .nest("/api", accounts::routes())
+        .nest("/api", openapi::routes())
         .nest("/api/users", users::routes())
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .nest("/relay/v1", relay::routes())
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .with_state(app);
+        .nest("/health", health::routes())
+}
+
+/// The service of an app.
+pub fn router(app: AppState, keyring: Arc<Keyring>, stack: Stack) -> Service {
+    let content = content().layer(DefaultBodyLimit::max(MAX_SEALED));
+    // The layers seal in the name of the caller, so authentication comes before them.
+    let content = stack(content.into(), keyring, app.clock.clone())
+        .route_layer(middleware::from_fn_with_state(app.clone(), accounts::authenticate));
+    let routes = content.merge(others()).with_state(app);
 
     let service = ServiceBuilder::new()
         // Outermost: whatever happens below, the answer is finished here.

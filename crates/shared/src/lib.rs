@@ -16,4 +16,5 @@ pub mod id;
 pub mod models;
 pub mod problem;
 pub mod relay;
+mod schema;
 pub mod time;

@@ -1,26 +1,39 @@
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::problem::Problem;
+use utoipa::ToSchema;
 
 use super::password::weakness;
 use super::{CurrentUser, store};
 use crate::app::AppState;
 use crate::http::Json;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct PasswordChange {
     current_password: String,
     new_password: String,
 }
 
 /// Done.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Changed {
     success: &'static str,
 }
 
 /// `POST /api/auth/password/change/`: sets a new password, and ends all the caller's other sessions at once.
 /// 403 if the current one is wrong.
+#[utoipa::path(
+    post,
+    path = "/password/change",
+    tag = "Accounts",
+    summary = "Change the password",
+    description = "Sets a new password, and ends all other sessions of the caller.",
+    request_body = PasswordChange,
+    responses(
+        (status = 200, description = "It is changed.", body = Changed),
+        (status = 403, description = "`wrong_password`: the current password is another one."),
+    )
+)]
 pub async fn change_password(
     State(app): State<AppState>,
     user: CurrentUser,

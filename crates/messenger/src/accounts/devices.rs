@@ -5,14 +5,15 @@ use shared::id::SessionId;
 use shared::models::Page;
 use shared::problem::Problem;
 use shared::time::Timestamp;
+use utoipa::ToSchema;
 
 use super::logout::LoggedOut;
 use super::{CurrentUser, store};
 use crate::app::AppState;
-use crate::http::{Json, PageRequest, PathId};
+use crate::http::{Json, PageParams, PageRequest, PathId};
 
 /// A living session, as the list of devices shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Device {
     pub id: SessionId,
     /// What the client called itself at log-in; may be empty.
@@ -27,6 +28,15 @@ pub struct Device {
 }
 
 /// `GET /api/auth/sessions/`: the caller's living sessions, the latest first.
+#[utoipa::path(
+    get,
+    path = "/sessions",
+    tag = "Accounts",
+    summary = "List the own sessions",
+    description = "The caller's living sessions, the latest first.",
+    params(PageParams),
+    responses((status = 200, description = "A page of sessions.", body = Page<Device>))
+)]
 pub async fn list(
     State(app): State<AppState>,
     user: CurrentUser,
@@ -44,6 +54,18 @@ pub async fn list(
 }
 
 /// `DELETE /api/auth/sessions/{id}/`: ends one of the caller's sessions at once; 404 if it is none of theirs.
+#[utoipa::path(
+    delete,
+    path = "/sessions/{id}",
+    tag = "Accounts",
+    summary = "End one of the own sessions",
+    description = "Its tokens stop working at once.",
+    params(("id" = SessionId, Path, description = "A session of the list.")),
+    responses(
+        (status = 204, description = "It has ended."),
+        (status = 404, description = "It is none of the caller's living sessions."),
+    )
+)]
 pub async fn revoke(
     State(app): State<AppState>,
     user: CurrentUser,
@@ -61,6 +83,14 @@ pub async fn revoke(
 }
 
 /// `POST /api/auth/logout/all/`: ends all the caller's sessions at once, this one too.
+#[utoipa::path(
+    post,
+    path = "/logout/all",
+    tag = "Accounts",
+    summary = "Log out everywhere",
+    description = "Ends all the caller's sessions at once, this one too.",
+    responses((status = 200, description = "They have ended.", body = LoggedOut))
+)]
 pub async fn log_out_everywhere(
     State(app): State<AppState>,
     user: CurrentUser,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use shared::id::SessionId;
 use shared::models::{AccountRole, Profile, UserCard};
 use shared::problem::Problem;
+use utoipa::ToSchema;
 
 use super::access_token::LIFETIME;
 use super::refresh_token::RefreshToken;
@@ -12,7 +13,7 @@ use super::store::{self, Account};
 use crate::app::{App, AppState};
 use crate::http::Json;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Credentials {
     username: Option<String>,
     email: Option<String>,
@@ -20,7 +21,7 @@ pub struct Credentials {
 }
 
 /// What a client keeps to stay logged in.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Tokens {
     pub access_token: String,
     pub refresh_token: String,
@@ -31,6 +32,19 @@ pub struct Tokens {
 }
 
 /// `POST /api/auth/login/` with `username` or `email`: a new session. 401 without saying which of the two is wrong.
+#[utoipa::path(
+    post,
+    path = "/login",
+    tag = "Accounts",
+    summary = "Log in",
+    description = "Begins a session. Send `username` or `email`. A wrong name and a wrong password look the same.",
+    security(()),
+    request_body = Credentials,
+    responses(
+        (status = 200, description = "The tokens of the new session.", body = Tokens),
+        (status = 401, description = "`invalid_credentials`: there is no active account with this name and password."),
+    )
+)]
 pub async fn login(
     State(app): State<AppState>,
     headers: HeaderMap,

@@ -2,6 +2,7 @@ use axum::extract::State;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use shared::problem::Problem;
+use utoipa::ToSchema;
 
 use super::current_user::bearer;
 use super::refresh_token::RefreshToken;
@@ -9,13 +10,13 @@ use super::store;
 use crate::app::AppState;
 use crate::http::Json;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 pub struct Logout {
     refresh_token: Option<String>,
 }
 
 /// Done.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct LoggedOut {
     success: &'static str,
 }
@@ -30,6 +31,20 @@ impl Default for LoggedOut {
 ///
 /// Logging out of a session that has ended already is a success. A refresh token of another session than the
 /// Bearer token's is refused, and neither session ends.
+#[utoipa::path(
+    post,
+    path = "/logout",
+    tag = "Accounts",
+    summary = "Log out",
+    description = "Ends the session of the access token, of the refresh token in the body, or of both, at once. \
+        Logging out twice is a success.",
+    security((), ("bearer" = [])),
+    request_body = Option<Logout>,
+    responses(
+        (status = 200, description = "The session has ended.", body = LoggedOut),
+        (status = 401, description = "No token, or one that does not count."),
+    )
+)]
 pub async fn logout(
     State(app): State<AppState>,
     headers: HeaderMap,

@@ -7,6 +7,14 @@ use crate::app::AppState;
 use crate::http::Json;
 
 /// `GET /api/auth/me/`: the caller's own profile.
+#[utoipa::path(
+    get,
+    path = "/me",
+    tag = "Accounts",
+    summary = "Show the own profile",
+    description = "The caller as they see themselves.",
+    responses((status = 200, description = "The profile.", body = Profile))
+)]
 pub async fn me(State(app): State<AppState>, user: CurrentUser) -> Result<Json<Profile>, Problem> {
     let now = app.clock.wall();
     let account = store::by_session(&mut app.db.read().await?, user.session, now).await?;

@@ -15,8 +15,6 @@ mod sessions;
 mod store;
 mod token_pair;
 
-use axum::Router;
-use axum::routing::{delete, get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -24,6 +22,8 @@ use sha2::Sha256;
 use shared::encryption::{Field, FieldCipher};
 use shared::problem::Problem;
 use shared::time::Clock;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::app::{AppState, StartError};
@@ -37,26 +37,26 @@ use refresh_token::RefreshTokens;
 use sessions::Sessions;
 
 /// The routes under `/api/auth`, and the older names of some of them under `/api`.
-pub fn routes() -> Router<AppState> {
+pub fn routes() -> OpenApiRouter<AppState> {
     let auth = twice_named()
-        .route("/logout/all", post(devices::log_out_everywhere))
-        .route("/sessions", get(devices::list))
-        .route("/sessions/{id}", delete(devices::revoke))
-        .route("/password/change", post(change_password::change_password));
+        .routes(routes!(devices::log_out_everywhere))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::revoke))
+        .routes(routes!(change_password::change_password));
     twice_named()
         .nest("/auth", auth)
-        .route("/token", post(token_pair::obtain))
-        .route("/token/refresh", post(token_pair::renew))
+        .routes(routes!(token_pair::obtain))
+        .routes(routes!(token_pair::renew))
 }
 
 /// What is found under both.
-fn twice_named() -> Router<AppState> {
-    Router::new()
-        .route("/register", post(register::register))
-        .route("/login", post(login::login))
-        .route("/refresh", post(refresh::refresh))
-        .route("/logout", post(logout::logout))
-        .route("/me", get(me::me))
+fn twice_named() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(register::register))
+        .routes(routes!(login::login))
+        .routes(routes!(refresh::refresh))
+        .routes(routes!(logout::logout))
+        .routes(routes!(me::me))
 }
 
 /// What the account routes share.

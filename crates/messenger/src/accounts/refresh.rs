@@ -3,6 +3,7 @@ use std::time::Duration;
 use axum::extract::State;
 use serde::Deserialize;
 use shared::problem::Problem;
+use utoipa::ToSchema;
 
 use super::login::{Tokens, tokens};
 use super::refresh_token::RefreshToken;
@@ -13,12 +14,26 @@ use crate::http::Json;
 /// How long the immediate predecessor still gets the same successor, so that parallel tabs do not log a user out.
 const GRACE: Duration = Duration::from_secs(10);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Refresh {
     pub refresh_token: String,
 }
 
 /// `POST /api/auth/refresh/`: spends a refresh token for a new pair. A spent one used again ends the session (RFC 9700 §4.14).
+#[utoipa::path(
+    post,
+    path = "/refresh",
+    tag = "Accounts",
+    summary = "Refresh a session",
+    description = "Spends the refresh token for a new pair. A spent token used again ends the session, except that the \
+        immediate predecessor gets the same successor for 10 seconds.",
+    security(()),
+    request_body = Refresh,
+    responses(
+        (status = 200, description = "The new pair.", body = Tokens),
+        (status = 401, description = "`invalid_token`: the refresh token does not count, or no longer."),
+    )
+)]
 pub async fn refresh(
     State(app): State<AppState>,
     Json(body): Json<Refresh>,

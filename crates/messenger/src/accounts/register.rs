@@ -8,6 +8,7 @@ use shared::encryption::Field;
 use shared::id::UserId;
 use shared::models::{AccountRole, Profile, UserCard, is_name};
 use shared::problem::Problem;
+use utoipa::ToSchema;
 
 use super::password::weakness;
 use super::store::{self, NewAccount};
@@ -36,7 +37,7 @@ const RESERVED: &[&str] = &[
 /// Bytes of an e-mail address, at most (RFC 5321 §4.5.3.1.3, less the angle brackets).
 const EMAIL_LENGTH: usize = 254;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Registration {
     email: String,
     password: String,
@@ -48,6 +49,20 @@ pub struct Registration {
 }
 
 /// `POST /api/auth/register/`: makes an account and answers 201 with it; 409 if name or e-mail are taken.
+#[utoipa::path(
+    post,
+    path = "/register",
+    tag = "Accounts",
+    summary = "Register",
+    description = "Makes an account of this app. Without `username`, one is derived from the e-mail address.",
+    security(()),
+    request_body = Registration,
+    responses(
+        (status = 201, description = "The account.", body = Profile),
+        (status = 403, description = "`registration_closed`: this app takes no registrations."),
+        (status = 409, description = "`username_taken` or `email_taken`."),
+    )
+)]
 pub async fn register(
     State(app): State<AppState>,
     Json(body): Json<Registration>,

@@ -4,6 +4,7 @@ use axum::extract::State;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use shared::problem::Problem;
+use utoipa::ToSchema;
 
 use super::login::{Credentials, Tokens, login};
 use super::refresh::{Refresh, refresh};
@@ -11,7 +12,7 @@ use crate::app::AppState;
 use crate::http::Json;
 
 /// A pair of tokens, and nothing else.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct TokenPair {
     access: String,
     refresh: String,
@@ -24,6 +25,19 @@ impl From<Json<Tokens>> for TokenPair {
 }
 
 /// `POST /api/token/`: logs in with `username` and `password`.
+#[utoipa::path(
+    post,
+    path = "/token",
+    tag = "Accounts",
+    summary = "Log in, under the older name",
+    description = "As `/api/auth/login/`, with another form of the answer.",
+    security(()),
+    request_body = Credentials,
+    responses(
+        (status = 200, description = "The tokens of the new session.", body = TokenPair),
+        (status = 401, description = "`invalid_credentials`: there is no active account with this name and password."),
+    )
+)]
 pub async fn obtain(
     state: State<AppState>,
     headers: HeaderMap,
@@ -32,12 +46,25 @@ pub async fn obtain(
     Ok(Json(login(state, headers, credentials).await?.into()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct OldRefresh {
     refresh: String,
 }
 
 /// `POST /api/token/refresh/`: spends the refresh token `refresh` for a new pair.
+#[utoipa::path(
+    post,
+    path = "/token/refresh",
+    tag = "Accounts",
+    summary = "Refresh a session, under the older name",
+    description = "As `/api/auth/refresh/`, with another form of body and answer.",
+    security(()),
+    request_body = OldRefresh,
+    responses(
+        (status = 200, description = "The new pair.", body = TokenPair),
+        (status = 401, description = "`invalid_token`: the refresh token does not count, or no longer."),
+    )
+)]
 pub async fn renew(
     state: State<AppState>,
     Json(body): Json<OldRefresh>,

@@ -2,6 +2,7 @@
 
 mod healthcheck;
 mod keygen;
+mod openapi;
 mod serve;
 
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ enum Command {
         #[arg(long)]
         env: bool,
     },
+    /// Print the OpenAPI description of the API.
+    Openapi,
     /// Ask the running app whether it is ready; exit code 0 if so.
     Healthcheck,
 }
@@ -44,6 +47,7 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
     };
     match cli.command.unwrap_or(Command::Serve) {
         Command::Keygen { env } => keygen::run(env),
+        Command::Openapi => openapi::run(),
         Command::Healthcheck => with_config(defaults, |config| healthcheck::run(&config)),
         Command::Serve => with_config(defaults, |config| serve::run(&config, stack)),
     }

@@ -12,13 +12,29 @@ use super::{MAX_PARTICIPANTS, title_fault, view};
 use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
 use crate::http::{Json, Trace};
-use crate::idempotency::{self, Attempt, Begun, Record};
+use crate::idempotency::{self, Attempt, Begun, IdempotencyParams, Record};
 use crate::relay;
 
 /// Participants looked up at once.
 const LOOKUPS: usize = 16;
 
 /// `POST /api/chats/conversations/`: 201 with the conversation, or 200 with the direct one that is there already.
+#[utoipa::path(
+    post,
+    path = "/",
+    tag = "Conversations",
+    summary = "Begin a conversation",
+    description = "The caller is always added. One other participant and no title make a direct conversation; if there is \
+        one already, it is the answer. Participants may live on any app.",
+    params(IdempotencyParams),
+    request_body = NewConversation,
+    responses(
+        (status = 201, description = "The new conversation.", body = Conversation),
+        (status = 200, description = "The direct conversation that was there already.", body = Conversation),
+        (status = 409, description = "`idempotency_key_running`: the first request with this `Idempotency-Key` is still running."),
+        (status = 422, description = "`idempotency_key_reused`: the key has been used for another request."),
+    )
+)]
 pub async fn create(
     State(app): State<AppState>,
     user: CurrentUser,

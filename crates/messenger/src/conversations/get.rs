@@ -9,6 +9,18 @@ use crate::app::AppState;
 use crate::http::{Json, PathId};
 
 /// `GET /api/chats/conversations/{id}/`, for its participants.
+#[utoipa::path(
+    get,
+    path = "/{id}",
+    tag = "Conversations",
+    summary = "Show a conversation",
+    description = "For those who take or took part in it.",
+    params(("id" = ConversationId, Path, description = "A conversation.")),
+    responses(
+        (status = 200, description = "The conversation.", body = Conversation),
+        (status = 404, description = "The caller does not know of such a conversation."),
+    )
+)]
 pub async fn get(
     State(app): State<AppState>,
     user: CurrentUser,

@@ -5,9 +5,18 @@ use shared::problem::Problem;
 use super::{store, view};
 use crate::accounts::CurrentUser;
 use crate::app::AppState;
-use crate::http::{Json, PageRequest};
+use crate::http::{Json, PageParams, PageRequest};
 
 /// `GET /api/chats/conversations/`: the caller's conversations, the latest activity first.
+#[utoipa::path(
+    get,
+    path = "/",
+    tag = "Conversations",
+    summary = "List the own conversations",
+    description = "The latest activity first.",
+    params(PageParams),
+    responses((status = 200, description = "A page of conversations.", body = Page<Conversation>))
+)]
 pub async fn list(
     State(app): State<AppState>,
     user: CurrentUser,

@@ -9,10 +9,11 @@ mod read;
 mod store;
 mod view;
 
-use axum::Router;
-use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::AppState;
+use crate::messages;
 
 pub use create::direct;
 pub use membership::{Member, Membership, Memberships};
@@ -25,12 +26,12 @@ const MAX_PARTICIPANTS: usize = 500;
 const MAX_TITLE: usize = 200;
 
 /// The routes under `/api/chats/conversations`; their answers hold messages, so the encryption layers wrap them.
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/", get(list::list).post(create::create))
-        .route("/{id}", get(get::get))
-        .route("/{id}/messages", get(crate::messages::list_in))
-        .route("/{id}/read", post(read::read))
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(list::list, create::create))
+        .routes(routes!(get::get))
+        .routes(routes!(messages::list::list_in))
+        .routes(routes!(read::read))
 }
 
 /// What is wrong with a title, if anything.

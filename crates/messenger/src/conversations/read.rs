@@ -2,6 +2,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::id::{ConversationId, MessageId};
 use shared::problem::Problem;
+use utoipa::ToSchema;
 
 use super::store;
 use crate::accounts::CurrentUser;
@@ -9,18 +10,31 @@ use crate::app::AppState;
 use crate::http::{Json, PathId};
 use crate::messages;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Read {
     message: MessageId,
 }
 
 /// How many messages are left to read.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Unread {
     unread_count: i64,
 }
 
 /// `POST /api/chats/conversations/{id}/read/`: the caller has read everything up to a message; it never goes back.
+#[utoipa::path(
+    post,
+    path = "/{id}/read",
+    tag = "Conversations",
+    summary = "Mark as read",
+    description = "The caller has read everything up to a message. The position never goes back.",
+    params(("id" = ConversationId, Path, description = "A conversation.")),
+    request_body = Read,
+    responses(
+        (status = 200, description = "What is left to read.", body = Unread),
+        (status = 404, description = "The caller does not know of such a conversation or message."),
+    )
+)]
 pub async fn read(
     State(app): State<AppState>,
     user: CurrentUser,

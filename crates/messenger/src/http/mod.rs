@@ -8,6 +8,6 @@ mod trace;
 
 pub use edge::edge;
 pub use json::{Json, parse};
-pub use page::PageRequest;
+pub use page::{PageParams, PageRequest};
 pub use params::{Params, PathId};
 pub use trace::Trace;

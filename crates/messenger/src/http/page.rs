@@ -4,6 +4,7 @@ use http::header::HOST;
 use http::request::Parts;
 use shared::models::Page;
 use shared::problem::Problem;
+use utoipa::IntoParams;
 
 use super::Params;
 use crate::app::AppState;
@@ -12,6 +13,19 @@ use crate::app::AppState;
 const DEFAULT_SIZE: i64 = 20;
 /// Results on a page, at most.
 const MAX_SIZE: i64 = 100;
+
+/// How a page is asked for, as the description of the API shows it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes, and is never made")]
+pub struct PageParams {
+    /// The number of the page; 404 past the last one.
+    #[param(minimum = 1, default = 1)]
+    page: Option<i64>,
+    /// Results on a page.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    page_size: Option<i64>,
+}
 
 /// Which page of a list is asked for: `?page=` from 1 and `?page_size=` from 1 to 100.
 #[derive(Debug)]

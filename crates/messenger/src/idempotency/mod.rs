@@ -20,6 +20,7 @@ use shared::id::UserId;
 use shared::problem::Problem;
 use shared::time::Timestamp;
 use tokio_util::sync::CancellationToken;
+use utoipa::IntoParams;
 
 use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
@@ -30,6 +31,16 @@ pub use store::{Record, insert};
 pub const REMEMBERED: Duration = Duration::from_hours(24);
 /// Characters of a key, at most.
 const KEY_LENGTH: usize = 255;
+
+/// The header of a request that may be repeated, as the description of the API shows it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes, and is never made")]
+pub struct IdempotencyParams {
+    /// Makes the request safe to repeat: with the same key and body it has one effect and one answer, for a day.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[ -~]+$")]
+    idempotency_key: Option<String>,
+}
 
 /// A request that its client may repeat.
 #[derive(Debug)]

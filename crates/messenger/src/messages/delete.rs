@@ -11,6 +11,19 @@ use crate::http::{PathId, Trace};
 use crate::relay;
 
 /// `DELETE /api/chats/messages/{id}/`, by the sender alone: the row stays, its text goes. Deleting twice is a success.
+#[utoipa::path(
+    delete,
+    path = "/{id}",
+    tag = "Messages",
+    summary = "Delete a message",
+    description = "By its sender alone. The message stays, its text goes. Deleting twice is a success.",
+    params(("id" = MessageId, Path, description = "A message.")),
+    responses(
+        (status = 204, description = "Its text is gone."),
+        (status = 403, description = "`not_the_sender`, or `not_a_participant` any more."),
+        (status = 404, description = "The caller does not know of such a message."),
+    )
+)]
 pub async fn delete(
     State(app): State<AppState>,
     user: CurrentUser,

@@ -13,6 +13,21 @@ use crate::http::{Json, PathId, Trace};
 use crate::relay;
 
 /// `PUT` and `PATCH /api/chats/messages/{id}/`: a new text, by the sender alone.
+#[utoipa::path(
+    method(put, patch),
+    path = "/{id}",
+    tag = "Messages",
+    summary = "Edit a message",
+    description = "Gives it a new text, by its sender alone.",
+    params(("id" = MessageId, Path, description = "A message.")),
+    request_body = EditMessage,
+    responses(
+        (status = 200, description = "The message with its new text.", body = Message),
+        (status = 403, description = "`not_the_sender`, or `not_a_participant` any more."),
+        (status = 404, description = "The caller does not know of such a message."),
+        (status = 409, description = "`message_deleted`, or `edit_conflict` with a change at the same time."),
+    )
+)]
 pub async fn edit(
     State(app): State<AppState>,
     user: CurrentUser,

@@ -5,11 +5,35 @@ use jiff::tz::TimeZone;
 use shared::id::{ConversationId, MessageId, UserId};
 use shared::problem::Problem;
 use shared::time::Timestamp;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::db::{Conn, Query};
 use crate::http::Params;
+
+/// The filters of a list of messages, as the description of the API shows them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes, and is never made")]
+pub struct FilterParams {
+    /// Only those of one conversation; of one that the caller does not know there are none.
+    conversation: Option<ConversationId>,
+    /// Only those of one sender: an id, a username of this app or an address.
+    #[param(example = "bob@app-b")]
+    user: Option<String>,
+    /// Only the answers to one message.
+    parent: Option<MessageId>,
+    /// Only those from this date or date-time on.
+    #[param(example = "2026-01-31")]
+    start_date: Option<String>,
+    /// Only those up to this date-time, or to the end of this date, in UTC.
+    #[param(example = "2026-01-31T12:00:00Z")]
+    end_date: Option<String>,
+    /// `created_at` or `-created_at`, which is the default: the newest first.
+    #[param(pattern = "^-?created_at$")]
+    ordering: Option<String>,
+}
 
 /// Which messages a list holds.
 #[derive(Clone, Debug)]

@@ -9,6 +9,18 @@ use crate::app::AppState;
 use crate::http::{Json, PathId};
 
 /// `GET /api/chats/messages/{id}/`, for the participants of its conversation.
+#[utoipa::path(
+    get,
+    path = "/{id}",
+    tag = "Messages",
+    summary = "Show a message",
+    description = "For the participants of its conversation.",
+    params(("id" = MessageId, Path, description = "A message.")),
+    responses(
+        (status = 200, description = "The message.", body = Message),
+        (status = 404, description = "The caller does not know of such a message."),
+    )
+)]
 pub async fn get(
     State(app): State<AppState>,
     user: CurrentUser,

@@ -2,14 +2,23 @@ use axum::extract::State;
 use shared::models::{InboxMessage, Page};
 use shared::problem::Problem;
 
-use super::filter::Filter;
+use super::filter::{Filter, FilterParams};
 use super::store;
 use crate::accounts::CurrentUser;
 use crate::app::AppState;
-use crate::http::{Json, PageRequest};
+use crate::http::{Json, PageParams, PageRequest};
 
 /// `GET /api/messages/inbox/`: messages from others, by default the newest first, with the filters of the list.
 /// `?unread=true` leaves out what has been read.
+#[utoipa::path(
+    get,
+    path = "/inbox",
+    tag = "Messages",
+    summary = "List the inbox",
+    description = "Messages from others, by default the newest first.",
+    params(PageParams, FilterParams, ("unread" = Option<bool>, Query, description = "Only what has not been read.")),
+    responses((status = 200, description = "A page of messages.", body = Page<InboxMessage>))
+)]
 pub async fn inbox(
     State(app): State<AppState>,
     user: CurrentUser,

@@ -3,13 +3,22 @@ use shared::id::ConversationId;
 use shared::models::{Message, Page};
 use shared::problem::Problem;
 
-use super::filter::Filter;
+use super::filter::{Filter, FilterParams};
 use super::store;
 use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
-use crate::http::{Json, PageRequest, PathId};
+use crate::http::{Json, PageParams, PageRequest, PathId};
 
 /// `GET /api/chats/messages/`: the messages of all the caller's conversations, by default the newest first.
+#[utoipa::path(
+    get,
+    path = "/",
+    tag = "Messages",
+    summary = "List messages",
+    description = "Of all the caller's conversations, by default the newest first.",
+    params(PageParams, FilterParams),
+    responses((status = 200, description = "A page of messages.", body = Page<Message>))
+)]
 pub async fn list(
     State(app): State<AppState>,
     user: CurrentUser,
@@ -20,6 +29,18 @@ pub async fn list(
 }
 
 /// `GET /api/chats/conversations/{id}/messages/`: those of one conversation; 404 for who has never taken part.
+#[utoipa::path(
+    get,
+    path = "/{id}/messages",
+    tag = "Conversations",
+    summary = "List the messages of a conversation",
+    description = "By default the newest first, with the filters of the list of messages.",
+    params(("id" = ConversationId, Path, description = "A conversation."), PageParams, FilterParams),
+    responses(
+        (status = 200, description = "A page of messages.", body = Page<Message>),
+        (status = 404, description = "The caller does not know of such a conversation."),
+    )
+)]
 pub async fn list_in(
     State(app): State<AppState>,
     user: CurrentUser,

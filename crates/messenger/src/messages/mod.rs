@@ -5,18 +5,18 @@ mod edit;
 mod filter;
 mod get;
 mod inbox;
-mod list;
+pub(crate) mod list;
 mod outgoing;
 mod sealed_json;
 mod send;
 mod store;
 
-use axum::Router;
-use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::AppState;
+use crate::openapi;
 
-pub use list::list_in;
 pub use outgoing::Outgoing;
 pub(crate) use store::state_columns;
 pub use store::{by_ids, fail, merge, owners, relayed, state, visible};
@@ -25,13 +25,17 @@ pub use store::{by_ids, fail, merge, owners, relayed, state, visible};
 const MAX_CHARACTERS: usize = 20_000;
 
 /// The routes under `/api/chats/messages`, which the encryption layers wrap.
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/", get(list::list).post(send::send))
-        .route("/{id}", get(get::get).put(edit::edit).patch(edit::edit).delete(delete::delete))
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default().routes(routes!(list::list, send::send)).routes(routes!(
+        get::get,
+        edit::edit,
+        delete::delete
+    ))
 }
 
 /// The routes under `/api/messages`, which the encryption layers wrap.
-pub fn inbox_routes() -> Router<AppState> {
-    Router::new().route("/send", post(send::send)).route("/inbox", get(inbox::inbox))
+pub fn inbox_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(openapi::under("/send", routes!(send::send)))
+        .routes(routes!(inbox::inbox))
 }

@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use shared::id::{ConversationId, MessageId};
-use shared::models::NewMessage;
+use shared::models::{Message, NewMessage};
 use shared::problem::Problem;
 
 use super::outgoing::NewRow;
@@ -12,9 +12,25 @@ use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
 use crate::conversations;
 use crate::http::{Json, Trace};
-use crate::idempotency::{Attempt, Begun};
+use crate::idempotency::{Attempt, Begun, IdempotencyParams};
 
 /// `POST /api/chats/messages/` and `POST /api/messages/send/`: 201 once message and outbox row are on disk.
+#[utoipa::path(
+    post,
+    path = "/",
+    tag = "Messages",
+    summary = "Send a message",
+    description = "Send either `conversation` or `recipient`; for a recipient, the direct conversation is made when there is \
+        none. 201 means that the message is on disk. With an `Idempotency-Key` a repeat has no second effect.",
+    params(IdempotencyParams),
+    request_body = NewMessage,
+    responses(
+        (status = 201, description = "The message.", body = Message),
+        (status = 404, description = "The caller does not know of such a conversation, or there is no such recipient."),
+        (status = 409, description = "`idempotency_key_running`: the first request with this `Idempotency-Key` is still running."),
+        (status = 422, description = "`idempotency_key_reused`: the key has been used for another request."),
+    )
+)]
 pub async fn send(
     State(app): State<AppState>,
     user: CurrentUser,

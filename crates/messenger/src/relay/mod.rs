@@ -20,13 +20,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
 use shared::address::AppName;
 use shared::time::Clock;
 use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::{App, AppState};
 use crate::config::Config;
@@ -40,10 +40,10 @@ pub use store::{EventKind, NewEvent, append, append_change, append_conversation,
 pub const MAX_BODY: usize = 8 * 1024 * 1024;
 
 /// The routes under `/relay/v1`, for peers alone.
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/events", post(receiver::events))
-        .route("/users", get(users::users))
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(receiver::events))
+        .routes(routes!(users::users))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 

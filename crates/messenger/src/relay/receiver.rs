@@ -9,6 +9,20 @@ use crate::app::AppState;
 use crate::http::{Json, parse};
 
 /// `POST /relay/v1/events/`: takes in a batch of a peer's events and answers how far its stream has been settled.
+#[utoipa::path(
+    post,
+    path = "/events",
+    tag = "Relay",
+    summary = "Take in a batch of events",
+    description = "For peers alone. The answer says how far the peer's stream has been settled, and what came of each event.",
+    security(("service" = [])),
+    request_body(content = Object, description = "A batch of up to 500 consecutive events; see `docs/ARCHITECTURE.md`."),
+    responses(
+        (status = 200, description = "What came of the batch.", body = Object),
+        (status = 403, description = "`not_your_stream`: a peer sends its own events alone."),
+        (status = 409, description = "`stale_stream`: there is a newer stream of this peer."),
+    )
+)]
 pub async fn events(
     State(app): State<AppState>,
     Signed { peer, body }: Signed,

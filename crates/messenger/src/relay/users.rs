@@ -10,6 +10,19 @@ use crate::http::{Json, Params};
 use crate::users;
 
 /// `GET /relay/v1/users/?username=bob`: this app's user with a name, as everybody may see them, for a peer.
+#[utoipa::path(
+    get,
+    path = "/users",
+    tag = "Relay",
+    summary = "Look up a user of this app",
+    description = "For peers alone.",
+    security(("service" = [])),
+    params(("username" = String, Query, description = "A username of this app.")),
+    responses(
+        (status = 200, description = "The user.", body = UserCard),
+        (status = 404, description = "There is no such user."),
+    )
+)]
 pub async fn users(
     State(app): State<AppState>,
     mut request: Request,

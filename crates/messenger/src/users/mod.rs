@@ -4,8 +4,8 @@ mod directory;
 mod get_by_username;
 mod store;
 
-use axum::Router;
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::AppState;
 
@@ -13,6 +13,6 @@ pub use directory::Directory;
 pub use store::{adopt, by_id, by_name, card, insert_local, take_in, weigh};
 
 /// The routes under `/api/users`.
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/get_by_username", get(get_by_username::get_by_username))
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default().routes(routes!(get_by_username::get_by_username))
 }

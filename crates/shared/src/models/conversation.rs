@@ -1,11 +1,12 @@
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::id::ConversationId;
 use crate::models::{Message, UserCard};
 use crate::time::Timestamp;
 
 /// Two people, or a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConversationKind {
     /// Exactly two people; there is one such conversation for each pair.
@@ -34,7 +35,7 @@ impl TryFrom<i16> for ConversationKind {
 }
 
 /// What a participant may do in a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything; a group has at least one.
@@ -64,7 +65,7 @@ impl TryFrom<i16> for Role {
 }
 
 /// One person in a conversation.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Participant {
     /// Who.
     pub user: UserCard,
@@ -73,25 +74,29 @@ pub struct Participant {
     /// Since when.
     pub joined_at: Timestamp,
     /// Until when, if they have left.
+    #[schema(required)]
     pub left_at: Option<Timestamp>,
 }
 
 /// A conversation as one of its participants sees it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Conversation {
     /// The same on every app.
     pub id: ConversationId,
     /// Two people, or a group.
     pub kind: ConversationKind,
     /// A group's name, if it has one.
+    #[schema(required, examples("Friday dinner"))]
     pub title: Option<String>,
     /// Who began it.
     pub created_by: UserCard,
     /// Everybody who takes or took part.
     pub participants: Vec<Participant>,
     /// The newest message.
+    #[schema(required)]
     pub last_message: Option<Message>,
     /// Messages of others after the caller's read position.
+    #[schema(minimum = 0, examples(2))]
     pub unread_count: i64,
     /// When it began.
     pub created_at: Timestamp,
@@ -100,11 +105,13 @@ pub struct Conversation {
 }
 
 /// The body that creates a conversation.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct NewConversation {
     /// Ids, usernames of this app or addresses; the creator is always added.
+    #[schema(min_items = 1, max_items = 500, examples(json!(["bob@app-b"])))]
     pub participants: Vec<String>,
     /// 1 to 200 characters, for groups.
+    #[schema(min_length = 1, max_length = 200)]
     pub title: Option<String>,
     /// What it is to be; without it, one other participant and no title make it direct.
     pub kind: Option<ConversationKind>,

@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::address::AppName;
 use crate::encryption::{Ciphertext, SealedContent};
@@ -7,7 +8,7 @@ use crate::models::UserCard;
 use crate::time::Timestamp;
 
 /// How far a message has come; it only moves forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// On disk here, on its way to the recipient's app.
@@ -41,7 +42,7 @@ impl TryFrom<i16> for Status {
 }
 
 /// A message as the API shows it, its content still sealed until the response layer opens it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Message {
     /// The same on every app.
     pub id: MessageId,
@@ -50,8 +51,10 @@ pub struct Message {
     /// Who wrote it.
     pub sender: UserCard,
     /// `null` once it is deleted.
+    #[schema(required)]
     pub content: Option<SealedContent>,
     /// The message that this one answers.
+    #[schema(required)]
     pub parent: Option<MessageId>,
     /// How far it has come.
     pub status: Status,
@@ -61,15 +64,17 @@ pub struct Message {
     /// When its app stored it.
     pub created_at: Timestamp,
     /// When its text was last changed.
+    #[schema(required)]
     pub edited_at: Option<Timestamp>,
     /// When it was deleted.
+    #[schema(required)]
     pub deleted_at: Option<Timestamp>,
     /// The app where it was written.
     pub origin: AppName,
 }
 
 /// A message in the caller's inbox.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct InboxMessage {
     /// The message.
     #[serde(flatten)]
@@ -79,11 +84,12 @@ pub struct InboxMessage {
 }
 
 /// The body of a send; exactly one of `conversation` and `recipient`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct NewMessage {
     /// Where to write it.
     pub conversation: Option<ConversationId>,
     /// An id, a username of this app or an address, for the direct conversation with that person.
+    #[schema(examples("bob@app-b"))]
     pub recipient: Option<String>,
     /// The text; the request layer has sealed it.
     pub content: Ciphertext,
@@ -92,7 +98,7 @@ pub struct NewMessage {
 }
 
 /// The body of an edit.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct EditMessage {
     /// The new text; the request layer has sealed it.
     pub content: Ciphertext,

@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::address::{Address, AppName, Username};
 use crate::id::UserId;
@@ -58,8 +60,41 @@ impl Serialize for UserCard {
     }
 }
 
+/// The fields of a [`UserCard`] as they are written, for the description of the API.
+#[derive(ToSchema)]
+#[schema(as = UserCard)]
+#[expect(dead_code, reason = "it describes, and is never made")]
+struct Shown {
+    /// The same on every app.
+    id: UserId,
+    username: Username,
+    app: AppName,
+    address: Address,
+    /// May be empty.
+    #[schema(max_length = 150, examples("Bob"))]
+    first_name: String,
+    /// May be empty.
+    #[schema(max_length = 150, examples("Baker"))]
+    last_name: String,
+    /// Where their picture is, if they have one.
+    #[schema(required)]
+    profile_picture: Option<String>,
+}
+
+impl PartialSchema for UserCard {
+    fn schema() -> RefOr<Schema> {
+        Shown::schema()
+    }
+}
+
+impl ToSchema for UserCard {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Shown::schemas(schemas);
+    }
+}
+
 /// What an account may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountRole {
     /// Writes and reads messages.
@@ -69,12 +104,13 @@ pub enum AccountRole {
 }
 
 /// A user as they see themselves.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Profile {
     /// What everybody sees.
     #[serde(flatten)]
     pub card: UserCard,
     /// Normalised to lower case.
+    #[schema(format = Email, examples("alice@example.org"))]
     pub email: String,
     /// What the account may do.
     pub role: AccountRole,
