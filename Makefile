@@ -8,6 +8,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET)/release
 VENV := $(TARGET)/venv
 CARGO_DENY_VERSION := 0.20.2
+PYTHON_PACKAGES := cryptography==50.0.2 schemathesis==4.32.5
 
 help: ## Say what there is (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +24,9 @@ build: ## Build both apps, optimised
 
 test: lint $(VENV)/ready ## Run all checks and all tests
 	cargo build --workspace --bins
+	@if [ -x $(VENV)/bin/schemathesis ]; then \
+		SCHEMATHESIS=$(VENV)/bin/schemathesis scripts/with-apps scripts/contract-test; \
+	fi
 	@export CARGO_TERM_PROGRESS_WHEN=never; \
 	if [ -x $(VENV)/bin/python ]; then export TEST_PYTHON=$(VENV)/bin/python; fi; \
 	scripts/with-postgres cargo test --workspace
@@ -58,13 +62,13 @@ cargo-deny = cargo deny --version >/dev/null 2>&1 || { \
 	@umask 077 && $(RELEASE)/app-a keygen --env > .env.new && mv .env.new .env || { rm -f .env.new; exit 1; }
 	@echo 'Made .env with fresh keys and secrets; keep it, or stored messages cannot be opened any more.'
 
-# One test opens our tokens with another Fernet library, that of Python.
+# One test opens our tokens with another Fernet library, that of Python; another asks whatever the description allows.
 $(VENV)/ready:
-	@if python3 -m venv $(VENV) && $(VENV)/bin/python -m pip install -q --disable-pip-version-check cryptography; then \
+	@if python3 -m venv $(VENV) && $(VENV)/bin/python -m pip install -q --disable-pip-version-check $(PYTHON_PACKAGES); then \
 		touch $@; \
 	else \
 		rm -rf $(VENV); \
-		printf '\n%s\n' '!!! Python 3 with venv and its package cryptography CANNOT BE HAD HERE, as said above.' >&2; \
-		printf '%s\n\n' '!!! The test that opens our tokens with another Fernet library is NOT RUN.' >&2; \
+		printf '\n%s\n' '!!! Python 3 with venv and its packages $(PYTHON_PACKAGES) CANNOT BE HAD HERE.' >&2; \
+		printf '%s\n\n' '!!! The test of our tokens with another Fernet library, and that of the API by its description, are NOT RUN.' >&2; \
 		[ "$$CI" != true ]; \
 	fi

@@ -5,7 +5,7 @@ use shared::problem::Problem;
 use std::collections::BTreeSet;
 use utoipa::PartialSchema;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::server::Server;
@@ -205,9 +205,13 @@ fn complete(operation: &mut Operation) {
         security.iter().all(|requirement| *requirement == SecurityRequirement::default())
     });
     let takes_input = operation.parameters.is_some() || operation.request_body.is_some();
+    let is_page = |parameter: &RefOr<_>| matches!(parameter, RefOr::T(Parameter { name, .. }) if name == "page");
+    let paged = operation.parameters.iter().flatten().any(is_page);
     let expected = [
         ("400", takes_input),
         ("401", !public),
+        // Past the last page.
+        ("404", paged),
         ("413", operation.request_body.is_some()),
         ("415", operation.request_body.is_some()),
         ("429", true),
