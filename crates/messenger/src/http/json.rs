@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use shared::encryption::MAX_REQUEST;
@@ -58,7 +58,14 @@ pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     }
     let mut json = serde_json::Deserializer::from_str(body);
     let value = serde_path_to_error::deserialize(&mut json);
-    let value = value.map_err(|error| describe(&error.path().to_string(), error.inner()))?;
+    let value = value.map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.inner());
+        // The parser calls a number that stands for one of several words bad syntax, though it is sound JSON.
+        if error.is_syntax() && serde_json::from_str::<IgnoredAny>(body).is_ok() {
+            return Problem::invalid().field(path, "This should be a string.");
+        }
+        describe(&path, error)
+    })?;
     json.end().map_err(|error| describe(".", &error))?;
     Ok(value)
 }
