@@ -37,11 +37,17 @@ pub struct Instance {
 impl Pair {
     /// Starts both on fresh databases.
     pub async fn start(database: Database) -> Self {
+        Self::start_with(database, &[]).await
+    }
+
+    /// Starts both on fresh databases, with further settings.
+    pub async fn start_with(database: Database, settings: &[(&str, &str)]) -> Self {
         let (listener_a, a) = listen().await;
         let (listener_b, b) = listen().await;
         let (a_to_b, b_to_a) = (Wire::to(b).await, Wire::to(a).await);
         let (keys, relay_secret) = (Keyring::generate_key(), Keyring::generate_key());
         let shared = [("FERNET_KEYS", keys.as_str()), ("RELAY_SECRET", relay_secret.as_str())];
+        let shared = [&shared, settings].concat();
         let mut pair = Self {
             a: Instance::new(app_a::DEFAULTS, app_a::stack, a, &a_to_b, database, &shared).await,
             b: Instance::new(app_b::DEFAULTS, app_b::stack, b, &b_to_a, database, &shared).await,

@@ -10,6 +10,7 @@ use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::conversations::Memberships;
 use crate::db::{self, Db};
+use crate::http::Origins;
 use crate::idempotency::Idempotency;
 use crate::messages::Outgoing;
 use crate::relay::Relay;
@@ -21,6 +22,8 @@ pub struct App {
     pub name: AppName,
     /// How clients reach it, if the operator has said so.
     pub public_url: Option<String>,
+    /// Whose pages may act for their users.
+    pub origins: Origins,
     /// Where everything is.
     pub db: Db,
     /// Where moments come from.
@@ -65,6 +68,7 @@ impl App {
         Ok(Arc::new(Self {
             name: config.app.clone(),
             public_url: config.public_url.clone(),
+            origins: Origins::new(config),
             accounts: Accounts::new(config, &db, &clock).await?,
             directory: Directory::new(&config.app, &db, &clock),
             idempotency: Idempotency::default(),

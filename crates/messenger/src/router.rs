@@ -55,11 +55,11 @@ pub fn router(app: AppState, keyring: Arc<Keyring>, stack: Stack) -> Service {
     // The layers seal in the name of the caller, so authentication comes before them.
     let content = stack(content.into(), keyring, app.clock.clone())
         .route_layer(middleware::from_fn_with_state(app.clone(), accounts::authenticate));
-    let routes = content.merge(others()).with_state(app);
+    let routes = content.merge(others()).with_state(app.clone());
 
     let service = ServiceBuilder::new()
         // Outermost: whatever happens below, the answer is finished here.
-        .layer(middleware::from_fn(http::edge))
+        .layer(middleware::from_fn_with_state(app, http::edge))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
         // Canonical paths end in a slash; routes are matched without it.
         .layer(NormalizePathLayer::trim_trailing_slash())

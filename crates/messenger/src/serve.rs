@@ -18,12 +18,11 @@ use tower::ServiceExt;
 use crate::app::{App, StartError};
 use crate::config::Config;
 use crate::db::Db;
+use crate::http::Explained;
 use crate::idempotency;
 use crate::relay;
 use crate::router::{Service, Stack, router};
 
-/// How long the headers of a request may take.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// Headers of a request, at most.
 const MAX_HEADERS: usize = 100;
 /// Bytes of the headers of a request, at most.
@@ -55,7 +54,7 @@ pub async fn serve(
 
     let housekeeping = tokio::spawn(idempotency::forget_regularly(app, relaying.clone()));
 
-    accept(listener, service, stopping).await;
+    accept(listener, service, config.header_timeout, stopping).await;
 
     // Requests are done; what they have left in the outbox will be sent by the next process.
     relaying.cancel();
@@ -69,7 +68,12 @@ pub async fn serve(
     Ok(())
 }
 
-async fn accept(listener: TcpListener, service: Service, stopping: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    service: Service,
+    headers_within: Duration,
+    stopping: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -83,7 +87,8 @@ async fn accept(listener: TcpListener, service: Service, stopping: CancellationT
         };
         match accepted {
             Ok((stream, _)) => {
-                let connection = graceful.watch(connection(stream, service.clone()));
+                let connection =
+                    graceful.watch(connection(stream, service.clone(), headers_within));
                 tokio::spawn(async move {
                     let _place = place;
                     if let Err(error) = connection.await {
@@ -104,13 +109,13 @@ async fn accept(listener: TcpListener, service: Service, stopping: CancellationT
 }
 
 type Connection = http1::Connection<
-    TokioIo<TcpStream>,
+    TokioIo<Explained<TcpStream>>,
     TowerToHyperService<
         tower::util::MapRequest<Service, fn(http::Request<Incoming>) -> axum::extract::Request>,
     >,
 >;
 
-fn connection(stream: TcpStream, service: Service) -> Connection {
+fn connection(stream: TcpStream, service: Service, headers_within: Duration) -> Connection {
     // Small answers must not wait for each other.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
@@ -119,8 +124,11 @@ fn connection(stream: TcpStream, service: Service) -> Connection {
         |request| request.map(axum::body::Body::new);
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
+        .header_read_timeout(headers_within)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.map_request(into)))
+        .serve_connection(
+            TokioIo::new(Explained::new(stream)),
+            TowerToHyperService::new(service.map_request(into)),
+        )
 }

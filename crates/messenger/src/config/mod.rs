@@ -1,5 +1,6 @@
 //! What an operator sets: typed, checked, and complained about by name.
 
+mod browsers;
 mod environment;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use shared::address::AppName;
 use shared::encryption::Keyring;
 use zeroize::Zeroizing;
 
+pub use browsers::{Browsers, CookieSettings, REFRESH_PATH};
 pub use environment::Environment;
 
 /// What differs between the binaries.
@@ -89,7 +91,20 @@ pub const VARIABLES: &[Variable] = &[
         "RELAY_GIVE_UP_SECONDS",
         "After how long an undelivered message is failed; 604800, a week.",
     ),
-    plain("DEBUG", "true: readable logs instead of JSON; false."),
+    plain(
+        "CORS_ALLOWED_ORIGINS",
+        "The origins whose pages may use the app, separated by commas; only its own.",
+    ),
+    plain("COOKIE_ACCESS_NAME", "The cookie of the access token; Authentication."),
+    plain("COOKIE_REFRESH_NAME", "The cookie of the refresh token; Refresh."),
+    plain("COOKIE_CSRF_NAME", "The cookie of the CSRF token; csrftoken."),
+    plain("COOKIE_PREFIXES", "Whether __Host- or __Secure- stands before their names; true."),
+    plain("COOKIE_DOMAIN", "The domain whose hosts all get the cookies; the app's host alone."),
+    plain("COOKIE_SAME_SITE", "lax, strict or none; lax."),
+    plain("COOKIE_SECURE", "Whether cookies go over TLS alone; true, false with DEBUG on http."),
+    plain("SESSION_MAX_SECONDS", "How long a session lives, used or not; 7776000, 90 days."),
+    plain("HEADER_TIMEOUT_SECONDS", "How long the headers of a request may take; 10."),
+    plain("DEBUG", "true: readable logs instead of JSON, cookies without TLS; false."),
     plain("RUST_LOG", "What is logged, as tracing's EnvFilter reads it; info."),
 ];
 
@@ -123,6 +138,12 @@ pub struct Config {
     pub peers: Vec<Peer>,
     /// After how long an event that cannot be delivered is given up.
     pub give_up_after: Duration,
+    /// Which pages may use the app, and what its cookies look like.
+    pub browsers: Browsers,
+    /// How long a session lives, however often it is refreshed.
+    pub session_max: Duration,
+    /// How long the headers of a request may take.
+    pub header_timeout: Duration,
     /// Whether logs are for people.
     pub debug: bool,
     /// What is logged.
@@ -152,7 +173,10 @@ impl Config {
         let jwt_secret = reader.signing_secret("JWT_SECRET");
         let peers = reader.peers(&name);
         let give_up = reader.parse("RELAY_GIVE_UP_SECONDS", "604800");
+        let session_max = reader.seconds("SESSION_MAX_SECONDS", 90 * 24 * 3600, 3600);
+        let header_timeout = reader.seconds("HEADER_TIMEOUT_SECONDS", 10, 1);
         let debug = reader.parse("DEBUG", "false");
+        let browsers = reader.browsers(public_url.as_deref(), debug.unwrap_or_default());
         let log = reader.text("RUST_LOG").unwrap_or("info").to_owned();
         if let (Some(fernet_keys), Some(jwt_secret)) = (&fernet_keys, &jwt_secret)
             && fernet_keys.expose().contains(jwt_secret.expose())
@@ -185,6 +209,9 @@ impl Config {
             jwt_secret,
             peers,
             give_up_after,
+            browsers,
+            session_max,
+            header_timeout,
             debug,
             log,
         })
@@ -213,6 +240,15 @@ impl<'a> Reader<'a> {
                 None
             }
         }
+    }
+
+    /// A number of seconds, `least` or more.
+    fn seconds(&mut self, name: &str, default: u32, least: u32) -> Duration {
+        let seconds: u32 = self.parse(name, &default.to_string()).unwrap_or(default);
+        if seconds < least {
+            self.wrong.push(format!("{name} must be {least} or more."));
+        }
+        Duration::from_secs(seconds.into())
     }
 
     fn public_url(&mut self) -> Option<String> {

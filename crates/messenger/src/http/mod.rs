@@ -1,13 +1,18 @@
 //! What every route has in common: reading requests and finishing responses.
 
+mod cors;
 mod edge;
 mod json;
+mod origin;
 mod page;
 mod params;
 mod trace;
+mod unparsed;
 
 pub use edge::edge;
 pub use json::{Json, parse};
+pub use origin::Origins;
 pub use page::{PageParams, PageRequest};
 pub use params::{Params, PathId};
 pub use trace::Trace;
+pub use unparsed::Explained;
