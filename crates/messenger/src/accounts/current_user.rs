@@ -3,23 +3,27 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{HeaderMap, Method};
 use shared::encryption::Caller;
 use shared::id::{SessionId, UserId};
 use shared::models::{AccountRole, UserCard};
 use shared::problem::Problem;
 
+use super::csrf::guard;
 use super::sessions::SessionUser;
 use crate::app::AppState;
 
-/// The authenticated caller. A handler that takes it can only be reached with a token of a living session.
+/// The authenticated caller. A handler that takes it can only be reached with a token of a living session, and an
+/// unsafe request whose token came in a cookie only from a page that may act for its user.
 #[derive(Clone, Debug)]
 pub struct CurrentUser {
     user: Arc<SessionUser>,
     /// The session of the token.
     pub session: SessionId,
+    /// Whether the token came in a cookie.
+    pub by_cookie: bool,
 }
 
 impl CurrentUser {
@@ -45,7 +49,7 @@ impl FromRequestParts<AppState> for CurrentUser {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         match parts.extensions.get::<Self>() {
             Some(user) => Ok(user.clone()),
-            None => identify(app, &parts.headers).await,
+            None => identify(app, &parts.method, &parts.headers).await,
         }
     }
 }
@@ -56,7 +60,7 @@ pub async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match identify(&app, request.headers()).await {
+    match identify(&app, request.method(), request.headers()).await {
         Ok(user) => {
             request.extensions_mut().insert(Caller(user.id()));
             request.extensions_mut().insert(user);
@@ -66,8 +70,17 @@ pub async fn authenticate(
     }
 }
 
-async fn identify(app: &AppState, headers: &HeaderMap) -> Result<CurrentUser, Problem> {
-    let token = bearer(headers)?.ok_or_else(|| {
+/// Who sends a request: the bearer of its token or, without an `Authorization` header, the owner of its cookie.
+pub async fn identify(
+    app: &AppState,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<CurrentUser, Problem> {
+    let (token, by_cookie) = match bearer(headers)? {
+        Some(token) => (Some(token), false),
+        None => (app.accounts.cookies.access(headers), true),
+    };
+    let token = token.ok_or_else(|| {
         Problem::unauthenticated(
             "not_authenticated",
             "Log in and send the access token as a Bearer token.",
@@ -79,7 +92,11 @@ async fn identify(app: &AppState, headers: &HeaderMap) -> Result<CurrentUser, Pr
     let claims = app.accounts.access.verify(token).ok_or_else(refused)?;
     let user = app.accounts.sessions.find(claims.sid).await?;
     let user = user.filter(|user| user.card.id == claims.sub).ok_or_else(refused)?;
-    Ok(CurrentUser { user, session: claims.sid })
+    // A browser sends cookies along whichever page has caused the request.
+    if by_cookie && !method.is_safe() {
+        guard(app, headers, claims.sid)?;
+    }
+    Ok(CurrentUser { user, session: claims.sid, by_cookie })
 }
 
 /// The token of the `Authorization` header (RFC 6750 §2.1); 401 if there is one that is not a Bearer token.

@@ -7,6 +7,7 @@ use shared::problem::Problem;
 use shared::time::Timestamp;
 use utoipa::ToSchema;
 
+use super::cookies::SetCookies;
 use super::logout::LoggedOut;
 use super::{CurrentUser, store};
 use crate::app::AppState;
@@ -94,7 +95,7 @@ pub async fn revoke(
 pub async fn log_out_everywhere(
     State(app): State<AppState>,
     user: CurrentUser,
-) -> Result<Json<LoggedOut>, Problem> {
+) -> Result<(Option<SetCookies>, Json<LoggedOut>), Problem> {
     let (owner, now) = (user.id(), app.clock.now());
     let ended = app.db.write(move |conn| {
         Box::pin(async move { store::end_sessions(conn, owner, None, now).await })
@@ -102,5 +103,6 @@ pub async fn log_out_everywhere(
     for session in ended.await? {
         app.accounts.sessions.forget(session).await;
     }
-    Ok(Json(LoggedOut::default()))
+    let cookies = user.by_cookie.then(|| app.accounts.cookies.clear()).transpose()?;
+    Ok((cookies, Json(LoggedOut::default())))
 }

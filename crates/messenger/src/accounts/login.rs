@@ -8,8 +8,11 @@ use shared::problem::Problem;
 use utoipa::ToSchema;
 
 use super::access_token::LIFETIME;
+use super::browser::{LoggedIn, session_of_cookies, welcome};
+use super::cookies::SetCookies;
+use super::logout::end;
 use super::refresh_token::RefreshToken;
-use super::store::{self, Account};
+use super::store::{self, Account, NewSession};
 use crate::app::{App, AppState};
 use crate::http::Json;
 
@@ -18,6 +21,15 @@ pub struct Credentials {
     username: Option<String>,
     email: Option<String>,
     password: String,
+    session: Option<SessionKind>,
+}
+
+/// How a client keeps its tokens: by itself, or as a browser's cookies.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum SessionKind {
+    Bearer,
+    Cookie,
 }
 
 /// What a client keeps to stay logged in.
@@ -27,39 +39,61 @@ pub struct Tokens {
     pub refresh_token: String,
     token_type: &'static str,
     /// Seconds that the access token lives.
-    expires_in: u64,
-    user: Profile,
+    pub expires_in: u64,
+    pub user: Profile,
+    #[serde(skip)]
+    pub session: SessionId,
 }
 
 /// `POST /api/auth/login/` with `username` or `email`: a new session. 401 without saying which of the two is wrong.
+///
+/// With `session: "cookie"` the tokens are in cookies alone, and the session that the browser had before ends. A
+/// page of a foreign origin cannot log its visitors in so: 403 `csrf_failed`.
 #[utoipa::path(
     post,
     path = "/login",
     tag = "Accounts",
     summary = "Log in",
-    description = "Begins a session. Send `username` or `email`. A wrong name and a wrong password look the same.",
+    description = "Begins a session. Send `username` or `email`. A wrong name and a wrong password look the same.\n\n\
+        With `session: \"cookie\"` the tokens are in cookies alone, for browsers. Unsafe requests then need the \
+        header `X-CSRFToken`, equal to the CSRF cookie, and an allowed `Origin`.",
     security(()),
     request_body = Credentials,
     responses(
-        (status = 200, description = "The tokens of the new session.", body = Tokens),
+        (status = 200, description = "The new session.", body = LoggedIn),
         (status = 401, description = "`invalid_credentials`: there is no active account with this name and password."),
+        (status = 403, description = "`csrf_failed`: a page of a foreign origin wants cookies."),
     )
 )]
 pub async fn login(
     State(app): State<AppState>,
     headers: HeaderMap,
     Json(body): Json<Credentials>,
-) -> Result<Json<Tokens>, Problem> {
+) -> Result<(Option<SetCookies>, Json<LoggedIn>), Problem> {
+    if body.session != Some(SessionKind::Cookie) {
+        return Ok((None, Json(LoggedIn::Tokens(begin(&app, &headers, body).await?))));
+    }
+    app.origins.vouch(&headers)?;
+    let previous = session_of_cookies(&app, &headers).await?;
+    let tokens = begin(&app, &headers, body).await?;
+    if let Some(previous) = previous {
+        end(&app, previous).await?;
+    }
+    welcome(&app, tokens, None, "Login successful")
+}
+
+/// Begins a session.
+pub async fn begin(app: &App, headers: &HeaderMap, body: Credentials) -> Result<Tokens, Problem> {
     let account = match (&body.username, &body.email) {
         (Some(name), None) if !name.trim().is_empty() => {
             let key = name.parse::<shared::address::Username>().ok().map(|name| name.key());
             match key {
                 Some(key) => store::by_username(&mut app.db.read().await?, &app.name, &key).await?,
                 // Many people type their address into whichever field there is.
-                None => by_email(&app, name).await?,
+                None => by_email(app, name).await?,
             }
         }
-        (None, Some(email)) if !email.trim().is_empty() => by_email(&app, email).await?,
+        (None, Some(email)) if !email.trim().is_empty() => by_email(app, email).await?,
         (Some(_), Some(_)) => {
             return Err(Problem::invalid().field("email", "Send either username or email."));
         }
@@ -78,16 +112,14 @@ pub async fn login(
     };
     let now = app.clock.now();
     let (session, token) = (SessionId::mint(now), RefreshToken::random());
-    let (hash, user, agent) = (token.hash(), account.card.id, user_agent(&headers));
+    let (hash, user, agent) = (token.hash(), account.card.id, user_agent(headers));
+    let ends = now.after(store::LIFETIME.min(app.accounts.session_max));
+    let begun = NewSession { session, user, agent, now, ends };
     app.db
-        .write(move |conn| {
-            Box::pin(
-                async move { store::begin_session(conn, session, user, &agent, &hash, now).await },
-            )
-        })
+        .write(move |conn| Box::pin(async move { store::begin_session(conn, &begun, &hash).await }))
         .await?;
     tracing::info!(%user, %session, "logged in");
-    tokens(&app, account, session, &token).map(Json)
+    tokens(app, account, session, &token)
 }
 
 /// What the client calls itself, as far as it is plain and short.
@@ -116,5 +148,6 @@ pub fn tokens(
         token_type: "Bearer",
         expires_in: LIFETIME.as_secs(),
         user: account.profile(&app.accounts.fields)?,
+        session,
     })
 }

@@ -1,7 +1,10 @@
 //! Accounts, and how their owners prove who they are.
 
 mod access_token;
+mod browser;
 mod change_password;
+mod cookies;
+mod csrf;
 mod current_user;
 mod devices;
 mod login;
@@ -14,6 +17,8 @@ mod register;
 mod sessions;
 mod store;
 mod token_pair;
+
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -31,6 +36,8 @@ use crate::config::Config;
 use crate::db::{Db, Error};
 
 use access_token::AccessTokens;
+use cookies::Cookies;
+use csrf::CsrfTokens;
 pub use current_user::{CurrentUser, authenticate, bearer};
 use password::Passwords;
 use refresh_token::RefreshTokens;
@@ -39,6 +46,7 @@ use sessions::Sessions;
 /// The routes under `/api/auth`, and the older names of some of them under `/api`.
 pub fn routes() -> OpenApiRouter<AppState> {
     let auth = twice_named()
+        .routes(routes!(browser::csrf))
         .routes(routes!(devices::log_out_everywhere))
         .routes(routes!(devices::list))
         .routes(routes!(devices::revoke))
@@ -65,6 +73,9 @@ pub struct Accounts {
     access: AccessTokens,
     refresh: RefreshTokens,
     sessions: Sessions,
+    cookies: Cookies,
+    csrf: CsrfTokens,
+    session_max: Duration,
     fields: FieldCipher,
     index_key: Vec<u8>,
     reserved: Vec<String>,
@@ -81,6 +92,9 @@ impl Accounts {
             access: AccessTokens::new(&config.app, &config.jwt_secret, clock.clone()),
             refresh: RefreshTokens::new(&config.jwt_secret),
             sessions: Sessions::new(db.clone(), clock.clone()),
+            cookies: Cookies::new(&config.browsers.cookies),
+            csrf: CsrfTokens::new(&config.jwt_secret),
+            session_max: config.session_max,
             fields,
             index_key,
             reserved: peers.chain([config.app.to_string()]).collect(),

@@ -145,28 +145,32 @@ pub async fn session_user(
 }
 
 /// How long a session lives without being refreshed.
-const LIFETIME: Duration = Duration::from_hours(30 * 24);
+pub const LIFETIME: Duration = Duration::from_hours(30 * 24);
+
+/// A session as it is written.
+pub struct NewSession {
+    pub session: SessionId,
+    pub user: UserId,
+    /// What the client called itself.
+    pub agent: String,
+    pub now: Timestamp,
+    /// When it ends unless it is refreshed.
+    pub ends: Timestamp,
+}
 
 /// Begins a session with its first refresh token.
-pub async fn begin_session(
-    conn: &mut Conn,
-    session: SessionId,
-    user: UserId,
-    user_agent: &str,
-    refresh: &[u8],
-    now: Timestamp,
-) -> Result<()> {
+pub async fn begin_session(conn: &mut Conn, new: &NewSession, refresh: &[u8]) -> Result<()> {
     const INSERT: &str = "INSERT INTO sessions (id, user_id, created_at, expires_at, user_agent)
         VALUES ($1, $2, $3, $4, $5)";
     conn.sql(INSERT)
-        .bind(session.uuid())
-        .bind(user.uuid())
-        .bind(now.micros())
-        .bind(now.after(LIFETIME).micros())
-        .bind(user_agent.to_owned())
+        .bind(new.session.uuid())
+        .bind(new.user.uuid())
+        .bind(new.now.micros())
+        .bind(new.ends.micros())
+        .bind(new.agent.clone())
         .execute()
         .await?;
-    add_refresh(conn, session, refresh, now).await
+    add_refresh(conn, new.session, refresh, new.now).await
 }
 
 /// Adds a refresh token to a session.
@@ -189,12 +193,20 @@ pub async fn add_refresh(
         .map(|_| ())
 }
 
-/// Lets a session live on.
-pub async fn extend_session(conn: &mut Conn, session: SessionId, now: Timestamp) -> Result<()> {
-    const UPDATE: &str = "UPDATE sessions SET expires_at = $2 WHERE id = $1";
+/// Lets a session live on until `ends`, and no longer than `at_most` from its beginning.
+pub async fn extend_session(
+    conn: &mut Conn,
+    session: SessionId,
+    ends: Timestamp,
+    at_most: Duration,
+) -> Result<()> {
+    const UPDATE: &str = "UPDATE sessions
+        SET expires_at = CASE WHEN created_at + $3 < $2 THEN created_at + $3 ELSE $2 END
+        WHERE id = $1";
     conn.sql(UPDATE)
         .bind(session.uuid())
-        .bind(now.after(LIFETIME).micros())
+        .bind(ends.micros())
+        .bind(i64::try_from(at_most.as_micros()).unwrap_or(i64::MAX / 2))
         .execute()
         .await
         .map(|_| ())
@@ -236,12 +248,13 @@ pub async fn end_sessions(
 
 /// The living sessions of a user, the latest first.
 pub async fn living(conn: &mut Conn, owner: UserId, now: Timestamp) -> Result<Vec<Device>> {
-    const SELECT: &str = "SELECT id, user_agent, created_at, expires_at FROM sessions
-        WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY expires_at DESC, id";
+    const SELECT: &str = "SELECT s.id, s.user_agent, s.created_at, s.expires_at,
+            (SELECT max(t.created_at) FROM refresh_tokens t WHERE t.session_id = s.id) AS used_at
+        FROM sessions s WHERE s.user_id = $1 AND s.ended_at IS NULL AND s.expires_at > $2
+        ORDER BY used_at DESC, s.id";
     let device = |row: &Row| {
         let (id, user_agent, created_at) = (row.id()?, row.take()?, row.time()?);
-        let expires_at = row.time()?;
-        let last_used_at = expires_at.before(LIFETIME);
+        let (expires_at, last_used_at) = (row.time()?, row.time()?);
         Ok(Device { id, user_agent, created_at, last_used_at, expires_at, current: false })
     };
     conn.sql(SELECT).bind(owner.uuid()).bind(now.micros()).all(device).await

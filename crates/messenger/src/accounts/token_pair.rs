@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use shared::problem::Problem;
 use utoipa::ToSchema;
 
-use super::login::{Credentials, Tokens, login};
-use super::refresh::{Refresh, refresh};
+use super::login::{Credentials, Tokens, begin};
+use super::refresh::rotate;
 use crate::app::AppState;
 use crate::http::Json;
 
@@ -18,8 +18,8 @@ pub struct TokenPair {
     refresh: String,
 }
 
-impl From<Json<Tokens>> for TokenPair {
-    fn from(Json(tokens): Json<Tokens>) -> Self {
+impl From<Tokens> for TokenPair {
+    fn from(tokens: Tokens) -> Self {
         Self { access: tokens.access_token, refresh: tokens.refresh_token }
     }
 }
@@ -39,11 +39,11 @@ impl From<Json<Tokens>> for TokenPair {
     )
 )]
 pub async fn obtain(
-    state: State<AppState>,
+    State(app): State<AppState>,
     headers: HeaderMap,
-    credentials: Json<Credentials>,
+    Json(credentials): Json<Credentials>,
 ) -> Result<Json<TokenPair>, Problem> {
-    Ok(Json(login(state, headers, credentials).await?.into()))
+    Ok(Json(begin(&app, &headers, credentials).await?.into()))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -66,9 +66,8 @@ pub struct OldRefresh {
     )
 )]
 pub async fn renew(
-    state: State<AppState>,
+    State(app): State<AppState>,
     Json(body): Json<OldRefresh>,
 ) -> Result<Json<TokenPair>, Problem> {
-    let body = Refresh { refresh_token: body.refresh };
-    Ok(Json(refresh(state, Json(body)).await?.into()))
+    Ok(Json(rotate(&app, &body.refresh).await?.into()))
 }

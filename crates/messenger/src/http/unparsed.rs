@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::edge::HEADERS;
 use super::trace::REQUEST_ID;
 
-/// Bytes of an answer that hyper gives by itself, at most; every other answer has more headers than fit into them.
+/// Bytes of an answer that hyper gives by itself, at most.
 const BARE: usize = 160;
 
 /// A stream whose bare refusals become problems with all headers.
@@ -43,12 +43,22 @@ impl<S: AsyncWrite + Unpin> Explained<S> {
     }
 }
 
-/// The whole answer, if these bytes are a bare refusal.
-fn explain(bytes: &[u8]) -> Option<Vec<u8>> {
-    if bytes.len() > BARE || !bytes.starts_with(b"HTTP/1.1 4") || !bytes.ends_with(b"\r\n\r\n") {
+/// The status, if these bytes are a refusal of hyper's own: every other answer has more headers.
+fn refusal(bytes: &[u8]) -> Option<StatusCode> {
+    if bytes.len() > BARE || !bytes.starts_with(b"HTTP/1.1 4") {
         return None;
     }
-    let status = StatusCode::from_bytes(bytes.get(9..12)?).ok()?;
+    let mut lines = std::str::from_utf8(bytes).ok()?.strip_suffix("\r\n\r\n")?.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?;
+    let bare = lines.all(|line| {
+        matches!(line, "connection: close" | "content-length: 0") || line.starts_with("date: ")
+    });
+    bare.then(|| StatusCode::from_bytes(status.as_bytes()).ok())?
+}
+
+/// The whole answer, if these bytes are a bare refusal.
+fn explain(bytes: &[u8]) -> Option<Vec<u8>> {
+    let status = refusal(bytes)?;
     let id = Uuid::from_u128(rand::random()).simple().to_string();
     let body = Problem::of_status(status).document(None, Some(&id));
     let mut head = format!(
@@ -126,9 +136,14 @@ mod tests {
         assert!(whole.contains("application/problem+json") && whole.contains("DENY"), "{whole}");
         let body = whole.split_once("\r\n\r\n").unwrap().1;
         assert!(whole.contains(&format!("content-length: {}\r\n", body.len())), "{whole}");
-        for other in
-            ["", "{}", "HTTP/1.1 4", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"]
-        {
+        for other in [
+            "",
+            "{}",
+            "HTTP/1.1 4",
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\nx: y\r\n\r\n",
+        ] {
             assert_eq!(explain(other.as_bytes()), None, "{other}");
         }
     }

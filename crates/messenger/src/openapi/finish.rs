@@ -7,7 +7,9 @@ use utoipa::PartialSchema;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::server::Server;
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
@@ -134,12 +136,13 @@ pub fn finish(mut api: OpenApi) -> OpenApi {
         TagBuilder::new().name(*name).description(Some(*about)).build()
     };
     api.tags = Some(TAGS.iter().map(tag).collect());
-    api.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>("bearer", [])]);
+    let scheme = |name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []);
+    api.security = Some(vec![scheme("bearer"), scheme("cookie")]);
     let paths = std::mem::take(&mut api.paths.paths);
     let mut names = BTreeSet::new();
     for (path, mut item) in paths {
         for (method, operation) in operations(&mut item) {
-            complete(operation);
+            complete(operation, method);
             if is_alias(&path) {
                 operation.tags = Some(vec!["Aliases".to_owned()]);
             }
@@ -188,7 +191,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
 }
 
 /// Adds the problems that a request of this kind may meet, and their form to those the handler names itself.
-fn complete(operation: &mut Operation) {
+fn complete(operation: &mut Operation, method: &str) {
     let responses = &mut operation.responses.responses;
     for (status, response) in responses.iter_mut() {
         let known = PROBLEMS.iter().find(|(known, ..)| known == status);
@@ -210,6 +213,8 @@ fn complete(operation: &mut Operation) {
     let expected = [
         ("400", takes_input),
         ("401", !public),
+        // Of a browser's cookies, whose CSRF token is missing.
+        ("403", !public && method != "get" && !is_service(operation.security.as_deref())),
         // Past the last page.
         ("404", paged),
         ("413", operation.request_body.is_some()),
@@ -320,13 +325,25 @@ fn content_error() -> RefOr<Schema> {
         .into()
 }
 
-fn security_schemes() -> [(String, SecurityScheme); 2] {
+/// Whether an operation is for peers alone.
+fn is_service(security: Option<&[SecurityRequirement]>) -> bool {
+    let service = SecurityRequirement::new::<_, [&str; 0], &str>("service", []);
+    security.is_some_and(|security| security.contains(&service))
+}
+
+fn security_schemes() -> [(String, SecurityScheme); 3] {
     let bearer = |about: &str| {
         let http = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
         SecurityScheme::Http(http.description(Some(about)).build())
     };
+    let cookie = ApiKeyValue::with_description(
+        "__Host-Authentication",
+        "The cookie of a log-in with `session: \"cookie\"`; the operator may have given it another name. Requests that \
+         are not GET or HEAD need the header `X-CSRFToken` as well, equal to the CSRF cookie.",
+    );
     [
         ("bearer".into(), bearer("The `access_token` of a log-in or a refresh.")),
+        ("cookie".into(), SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
         ("service".into(), bearer("What one app signs for each request to the other.")),
     ]
 }
