@@ -27,6 +27,7 @@ test: lint $(VENV)/ready ## Run all checks and all tests
 	@if [ -x $(VENV)/bin/schemathesis ]; then \
 		SCHEMATHESIS=$(VENV)/bin/schemathesis scripts/with-apps scripts/contract-test; \
 	fi
+	scripts/with-apps scripts/postman
 	@export CARGO_TERM_PROGRESS_WHEN=never; \
 	if [ -x $(VENV)/bin/python ]; then export TEST_PYTHON=$(VENV)/bin/python; fi; \
 	scripts/with-postgres cargo test --workspace
