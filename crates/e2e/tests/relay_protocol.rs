@@ -872,6 +872,19 @@ async fn what_nothing_depends_on_may_be_malformed(database: Database) {
     events[1].as_object_mut().unwrap().remove("id");
     assert_eq!(outcomes(&world.deliver(events).await), ["stored", "stored"]);
     assert_eq!(world.seen().await, ["one", "two"]);
+    // What a message is found by is canonical, or it is as if it were not there.
+    let mut others = Vec::new();
+    for (seq, terms) in
+        [json!({ "no": "terms" }), json!("AQAAAAE"), json!("AA"), json!(7)].iter().enumerate()
+    {
+        let mut state = world.message(&format!("other {seq}"));
+        state["terms"] = terms.clone();
+        others.push(world.message_event(4 + i64::try_from(seq).unwrap(), state));
+    }
+    assert_eq!(outcomes(&world.deliver(others).await), ["stored"; 4]);
+    assert_eq!(world.seen().await.len(), 6);
+    let found = world.alice.get("/api/chats/messages/?search=other").await.expect(200);
+    assert_eq!(found.json["count"], 0, "until they are made here");
     // A group whose members another app has changed last is taken with all of them.
     let mut group = world.group(&[&world.card]);
     for participant in group["participants"].as_array_mut().unwrap() {
@@ -879,7 +892,7 @@ async fn what_nothing_depends_on_may_be_malformed(database: Database) {
     }
     let id = group["id"].as_str().unwrap().to_owned();
     assert_eq!(
-        outcomes(&world.deliver(vec![world.conversation_event(4, group)]).await),
+        outcomes(&world.deliver(vec![world.conversation_event(8, group)]).await),
         ["stored"]
     );
     let seen = world.alice.get(&format!("/api/chats/conversations/{id}/")).await.expect(200);

@@ -4,7 +4,7 @@
 //!
 //! `SIM_SEED=… SIM_RUNS=1 cargo test -p e2e --test simulation` repeats a run that failed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -328,6 +328,22 @@ impl Run<'_> {
                 .map(|m| m["id"].as_str().unwrap());
             let written = self.written[which].iter().map(|(id, _)| id.as_str());
             assert!(shown.eq(written), "in the order in which {app} has written them");
+        }
+        for which in [0, 1] {
+            for word in ["wrote", "edited"] {
+                let path = format!("/api/chats/messages/?search={word}&page_size=100");
+                let (status, page) =
+                    self.world.call(&self.nodes[which], which, Method::GET, &path, None).await;
+                assert_eq!(status, 200, "{page}");
+                let results = page["results"].as_array().unwrap();
+                let found: BTreeSet<_> =
+                    results.iter().map(|m| m["id"].as_str().unwrap()).collect();
+                let texts = expected.iter().filter(|(_, text)| {
+                    text.as_ref().is_some_and(|text| text.split(' ').any(|part| part == word))
+                });
+                let holding: BTreeSet<_> = texts.map(|(id, _)| id.as_str()).collect();
+                assert_eq!(found, holding, "found by {word}");
+            }
         }
     }
 }

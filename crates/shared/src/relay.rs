@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::address::AppName;
-use crate::encryption::Ciphertext;
+use crate::encryption::{Ciphertext, Terms};
 use crate::id::{ConversationId, EventId, MessageId, StreamId, UserId};
 use crate::models::{ConversationKind, Role, UserCard};
 use crate::time::Timestamp;
@@ -92,6 +92,10 @@ pub struct MessageState {
     pub parent: Option<MessageId>,
     /// The token as the sending app stores it; absent once deleted.
     pub content: Option<Ciphertext>,
+    /// What the text is found by, made by the edge that sealed it. A peer may leave them away; then nobody finds the
+    /// message until `reindex` has made them here.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
     /// 0 for the original text; later edits have higher numbers. The token is bound to it.
     pub revision: i64,
     /// When the sending app stored it.

@@ -33,7 +33,7 @@ pub async fn edit(
     user: CurrentUser,
     trace: Trace,
     PathId(id): PathId<MessageId>,
-    SealedJson { sealed, body }: SealedJson<EditMessage>,
+    SealedJson { sealed, terms, body }: SealedJson<EditMessage>,
 ) -> Result<Json<Message>, Problem> {
     let message = own(&app, &user, id).await?;
     if message.deleted_at.is_some() {
@@ -53,7 +53,7 @@ pub async fn edit(
         .db
         .write(move |conn| {
             Box::pin(async move {
-                let edited = store::edit(conn, id, &token, revision).await?;
+                let edited = store::edit(conn, id, &token, &terms, revision).await?;
                 if edited {
                     relay::append_change(conn, &events, id, trace, edited_at).await?;
                 }

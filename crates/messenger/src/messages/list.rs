@@ -8,6 +8,7 @@ use super::store;
 use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
 use crate::http::{Json, PageParams, PageRequest, PathId};
+use crate::search::Search;
 
 /// `GET /api/chats/messages/`: the messages of all the caller's conversations, by default the newest first.
 #[utoipa::path(
@@ -22,10 +23,12 @@ use crate::http::{Json, PageParams, PageRequest, PathId};
 pub async fn list(
     State(app): State<AppState>,
     user: CurrentUser,
+    search: Search,
     page: PageRequest,
 ) -> Result<Json<Page<Message>>, Problem> {
     let filter = Filter::read(&app, user.id(), page.params()).await?;
-    answer(&app, &page, &filter).await
+    let terms = search.terms(&app).await?;
+    answer(&app, &page, &Filter { terms, ..filter }).await
 }
 
 /// `GET /api/chats/conversations/{id}/messages/`: those of one conversation; 404 for who has never taken part.
@@ -45,13 +48,15 @@ pub async fn list_in(
     State(app): State<AppState>,
     user: CurrentUser,
     PathId(id): PathId<ConversationId>,
+    search: Search,
     page: PageRequest,
 ) -> Result<Json<Page<Message>>, Problem> {
     if !store::takes_part(&mut app.db.read().await?, id, user.id()).await? {
         return Err(Problem::not_found());
     }
     let filter = Filter::read(&app, user.id(), page.params()).await?;
-    answer(&app, &page, &Filter { conversation: Some(id), ..filter }).await
+    let terms = search.terms(&app).await?;
+    answer(&app, &page, &Filter { conversation: Some(id), terms, ..filter }).await
 }
 
 async fn answer(

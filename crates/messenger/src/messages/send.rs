@@ -36,7 +36,7 @@ pub async fn send(
     user: CurrentUser,
     trace: Trace,
     attempt: Option<Attempt>,
-    SealedJson { sealed, body }: SealedJson<NewMessage>,
+    SealedJson { sealed, terms, body }: SealedJson<NewMessage>,
 ) -> Result<Response, Problem> {
     let running = match app.idempotency.begin(&app, attempt).await? {
         Begun::Before(response) => return Ok(response),
@@ -56,6 +56,7 @@ pub async fn send(
         sender: user.card().clone(),
         parent: body.parent,
         content: body.content,
+        terms,
         peers: peers.clone(),
         trace: trace.id,
         record,

@@ -27,7 +27,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 const SHARED_LEASE: Duration = Duration::from_secs(10);
 /// How long it lasts where only one process can; it is taken over at once by the next.
 const SOLE_LEASE: Duration = Duration::from_mins(10);
-/// Bytes of tokens in one batch, at most.
+/// Bytes of tokens and terms in one batch, at most.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Sends the events for one peer, in order.
@@ -80,8 +80,10 @@ impl Sender {
         let mut events = Vec::with_capacity(waiting.len());
         let mut bytes = 0;
         for waiting in waiting {
-            let message = waiting.message.as_ref().and_then(|m| m.content.as_ref());
-            bytes += message.map_or(0, |content| content.token().len());
+            bytes += waiting.message.as_ref().map_or(0, |message| {
+                let terms = message.terms.as_ref().map_or(0, |terms| terms.packed().len() * 4 / 3);
+                message.content.as_ref().map_or(0, |content| content.token().len()) + terms
+            });
             if bytes > BATCH_BYTES && !events.is_empty() {
                 break;
             }
