@@ -245,7 +245,8 @@ async fn who_does_not_see_a_message_does_not_find_it(database: Database) {
     assert_eq!(find(&stranger, "secret").await, [""; 0]);
     let path = format!("/api/chats/conversations/{}/messages/", group.str("id"));
     search_at(&stranger, &path, "secret", &[]).await.expect(404);
-    let nobody = Client { token: None, ..stranger };
+    let mut nobody = stranger;
+    nobody.token = None;
     search_at(&nobody, LIST, "secret", &[]).await.expect(401);
     pair.stop().await;
 }
@@ -298,7 +299,7 @@ async fn reindex(instance: &Instance, all: bool) -> Progress {
     let db = Db::open(&instance.storage.url).await.unwrap();
     let mut steps = 0;
     let progress = search::reindex(&db, &keyring, all, |_| steps += 1).await.unwrap();
-    assert_eq!(steps > 0, progress.renewed > 0);
+    assert_eq!(steps > 0, progress.renewed + progress.unreadable > 0);
     db.close().await;
     progress
 }

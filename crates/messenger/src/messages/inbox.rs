@@ -18,7 +18,10 @@ use crate::search::Search;
     summary = "List the inbox",
     description = "Messages from others, by default the newest first.",
     params(PageParams, FilterParams, ("unread" = Option<bool>, Query, description = "Only what has not been read.")),
-    responses((status = 200, description = "A page of messages.", body = Page<InboxMessage>))
+    responses(
+        (status = 200, description = "A page of messages.", body = Page<InboxMessage>),
+        (status = 503, description = "`search_behind`: the search has not caught up with the messages yet."),
+    )
 )]
 pub async fn inbox(
     State(app): State<AppState>,

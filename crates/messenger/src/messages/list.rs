@@ -18,7 +18,10 @@ use crate::search::Search;
     summary = "List messages",
     description = "Of all the caller's conversations, by default the newest first.",
     params(PageParams, FilterParams),
-    responses((status = 200, description = "A page of messages.", body = Page<Message>))
+    responses(
+        (status = 200, description = "A page of messages.", body = Page<Message>),
+        (status = 503, description = "`search_behind`: the search has not caught up with the messages yet."),
+    )
 )]
 pub async fn list(
     State(app): State<AppState>,
@@ -42,6 +45,7 @@ pub async fn list(
     responses(
         (status = 200, description = "A page of messages.", body = Page<Message>),
         (status = 404, description = "The caller does not know of such a conversation."),
+        (status = 503, description = "`search_behind`: the search has not caught up with the messages yet."),
     )
 )]
 pub async fn list_in(

@@ -7,7 +7,9 @@ use super::store;
 use crate::db::{Db, Error, Result};
 
 /// Messages that one transaction moves into the index: few enough that a send behind it does not wait long.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
+/// The same while a search waits: more than are sent in the time that it takes.
+const LARGE_BATCH: usize = 1024;
 /// How often to look for messages that no search has asked for.
 const TICK: Duration = Duration::from_millis(500);
 /// How long to rest after a full batch that nobody waits for, as a multiple of the time that it took: the sends come
@@ -76,19 +78,19 @@ async fn keep_up(db: Db, mut questions: mpsc::Receiver<oneshot::Sender<Result<()
 
 /// Moves one batch; whether there may be more.
 async fn step(db: &Db) -> Result<bool> {
-    Ok(store::is_behind(&mut db.read().await?).await? && batch(db).await?)
+    Ok(store::is_behind(&mut db.read().await?).await? && batch(db, BATCH).await?)
 }
 
 /// Moves everything that is there when it begins, and what comes meanwhile.
 async fn catch_up(db: &Db) -> Result<bool> {
-    while batch(db).await? {}
+    while batch(db, LARGE_BATCH).await? {}
     Ok(false)
 }
 
-/// Moves some messages from the queue into the index; whether there may be more of them.
-pub(super) async fn batch(db: &Db) -> Result<bool> {
+/// Moves up to `limit` messages from the queue into the index; whether there may be more of them.
+pub(super) async fn batch(db: &Db, limit: usize) -> Result<bool> {
     db.write(move |conn| {
-        Box::pin(async move { Ok(store::index_some(conn, BATCH).await? == BATCH) })
+        Box::pin(async move { Ok(store::index_some(conn, limit).await? == limit) })
     })
     .await
 }

@@ -4,7 +4,8 @@ use shared::encryption::Keyring;
 use shared::id::MessageId;
 use uuid::Uuid;
 
-use super::{index, store};
+use super::index::{self, BATCH as INDEXED};
+use super::store;
 use crate::db::{Db, Result};
 
 /// Messages that are read, opened and written at once; even the longest of them take no more than some megabytes.
@@ -67,11 +68,11 @@ pub async fn reindex(
             .await
         })
         .await?;
-        while patiently(async || index::batch(db).await).await? {}
+        while patiently(async || index::batch(db, INDEXED).await).await? {}
         tell(&progress);
     }
     // What was left in the queue before, by a process that is no more.
-    while patiently(async || index::batch(db).await).await? {}
+    while patiently(async || index::batch(db, INDEXED).await).await? {}
     Ok(progress)
 }
 

@@ -181,16 +181,16 @@ pub fn found(
             format!("d.terms @> (CAST(CAST({set} AS text) AS bigint[]) || c.term)")
         };
         let has: Vec<String> = terms.sets().map(has).collect();
-        // The fence keeps the planner from looking at every message in the order of the list.
+        // The fences keep the planner from looking at every message of a conversation: the index is asked first, and
+        // then the messages that it knows of.
         let source = format!(
             "LATERAL (SELECT d.message_id, d.revision FROM search_documents d, (SELECT CAST(CAST(
                 'x' || right(replace(CAST(p.conversation_id AS text), '-', ''), 16) AS bit(64))
-                AS bigint) AS term) c WHERE {} OFFSET 0) d CROSS JOIN messages x",
+                AS bigint) AS term) c WHERE {} OFFSET 0) d
+             CROSS JOIN LATERAL (SELECT m.* FROM messages m WHERE m.id = d.message_id OFFSET 0) x",
             has.join(" OR ")
         );
-        let condition = " AND x.id = d.message_id AND x.revision = d.revision
-             AND x.deleted_at IS NULL";
-        Found { source, condition }
+        Found { source, condition: " AND x.revision = d.revision AND x.deleted_at IS NULL" }
     } else {
         let all = |set: &[u64]| {
             let terms: Vec<String> = set.iter().map(|term| format!("{term:016x}")).collect();

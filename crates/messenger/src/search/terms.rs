@@ -36,3 +36,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Search {
         Ok(Self(terms))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn words_in_the_clear_are_refused_rather_than_looked_for() {
+        let search = async |uri: &str| {
+            let (mut parts, ()) = Request::builder().uri(uri).body(()).unwrap().into_parts();
+            Search::from_request_parts(&mut parts, &()).await.map(|search| search.0.is_some())
+        };
+        assert_eq!(search("/messages?search=word").await.unwrap_err().status().as_u16(), 500);
+        assert_eq!(search("/messages?s%65arch=").await.unwrap_err().status().as_u16(), 500);
+        assert!(!search("/messages?page=1").await.unwrap());
+    }
+}

@@ -32,3 +32,61 @@ pub(super) fn replace(keyring: &Keyring, parts: &mut Parts) -> Result<(), Proble
     parts.extensions.insert(keyring.search(&words));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::encryption::SearchTerms;
+
+    fn replaced(keyring: &Keyring, uri: &str) -> Result<Parts, Problem> {
+        let (mut parts, ()) = Request::builder().uri(uri).body(()).unwrap().into_parts();
+        replace(keyring, &mut parts).map(|()| parts)
+    }
+
+    #[test]
+    fn the_words_of_a_search_are_terms_before_a_handler_sees_them() {
+        let keyring = Keyring::parse(&Keyring::generate_key()).unwrap();
+        for (uri, rest) in [
+            ("/api/chats/messages?search=Caf%C3%A9", "/api/chats/messages?"),
+            (
+                "/api/chats/messages/?page=2&se%61rch=CAFE&search=x&y",
+                "/api/chats/messages/?page=2&y",
+            ),
+            (
+                "/api/messages/inbox?user=a%26search%3Db&search=caf%65",
+                "/api/messages/inbox?user=a%26search%3Db",
+            ),
+            (
+                "/api/chats/conversations/1/messages?search=+cafe+",
+                "/api/chats/conversations/1/messages?",
+            ),
+        ] {
+            let parts = replaced(&keyring, uri).unwrap();
+            assert_eq!(parts.uri, rest);
+            let terms = parts.extensions.get::<SearchTerms>().unwrap();
+            let expected = keyring.search(&["cafe".to_owned()]);
+            assert!(terms.sets().eq(expected.sets()), "{uri}");
+        }
+    }
+
+    #[test]
+    fn other_requests_are_left_alone_and_empty_searches_refused() {
+        let keyring = Keyring::parse(&Keyring::generate_key()).unwrap();
+        for uri in [
+            "/api/chats/messages",
+            "/api/chats/messages?searches=x",
+            "/api/chats/conversations?search=Title",
+            "/api/users?search=bo",
+        ] {
+            let parts = replaced(&keyring, uri).unwrap();
+            assert_eq!(parts.uri, uri);
+            assert!(parts.extensions.get::<SearchTerms>().is_none());
+        }
+        for query in ["search", "search=", "search=%", "search=%ff", "search=..."] {
+            let problem = replaced(&keyring, &format!("/api/messages/inbox?{query}")).unwrap_err();
+            assert_eq!(problem.status().as_u16(), 400, "{query}");
+        }
+    }
+}
