@@ -16,7 +16,7 @@ CREATE TABLE search_documents (
     revision    INTEGER NOT NULL
 );
 
--- Which document has which terms, as hexadecimal numbers; with a c before it, the last half of the conversation's id.
+-- Which document has which terms, in hexadecimal: the last half of the conversation's id, and the term.
 CREATE VIRTUAL TABLE search_terms USING fts5 (
     terms, content = '', contentless_delete = 1, detail = 'none', tokenize = 'ascii'
 );

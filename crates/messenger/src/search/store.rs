@@ -1,5 +1,5 @@
 //! The one file whose statements differ between the databases in more than a word. SQLite has a full-text index
-//! (FTS5) of documents with a number, PostgreSQL an inverted index (GIN) over an array. What they hold is the same.
+//! (FTS5) of documents with a number, PostgreSQL an inverted index (GIN) over an array. What they find is the same.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -133,9 +133,8 @@ async fn put_texts(conn: &mut Conn, documents: &[Document]) -> Result<()> {
             let (_, conversation) = document.conversation.as_u64_pair();
             let mut text = String::with_capacity(1024);
             for term in document.terms.iter() {
-                let _ = write!(text, "{term:016x} ");
+                let _ = write!(text, "{conversation:016x}{term:016x} ");
             }
-            let _ = write!(text, "c{conversation:016x}");
             query.bind(number.copied()).bind(text)
         })
         .await
@@ -165,9 +164,9 @@ pub struct Found {
     pub condition: &'static str,
 }
 
-/// Finds the messages for which the index has all terms of one of the sets, and the term of the conversation, so that
-/// a word that everybody uses costs no more than the conversation has of it. An entry of another revision than the
-/// message has by now does not count.
+/// Finds the messages of a conversation for which the index has all terms of one of the sets. The conversation is part
+/// of what is looked up, so a word that everybody uses costs no more than the conversation has of it. An entry of
+/// another revision than the message has by now does not count.
 ///
 /// `bind` takes a value and gives its placeholder.
 pub fn found(
@@ -192,19 +191,20 @@ pub fn found(
         );
         Found { source, condition: " AND x.revision = d.revision AND x.deleted_at IS NULL" }
     } else {
+        // The x stands for the conversation.
         let all = |set: &[u64]| {
-            let terms: Vec<String> = set.iter().map(|term| format!("{term:016x}")).collect();
+            let terms: Vec<String> = set.iter().map(|term| format!("x{term:016x}")).collect();
             format!("({})", terms.join(" AND "))
         };
         let sets: Vec<String> = terms.sets().map(all).collect();
-        let expression = bind(format!("({}) AND c", sets.join(" OR ")));
+        let expression = bind(sets.join(" OR "));
         // SQLite takes the tables of a cross join in the order in which they stand.
         let source = format!(
             "(SELECT {expression} AS terms) q CROSS JOIN search_terms s
              CROSS JOIN search_documents d CROSS JOIN messages x"
         );
         let condition = " AND s.search_terms MATCH
-                (q.terms || lower(hex(substr(p.conversation_id, 9))))
+                replace(q.terms, 'x', lower(hex(substr(p.conversation_id, 9))))
              AND d.doc = s.rowid AND x.id = d.message_id AND x.revision = d.revision
              AND x.deleted_at IS NULL";
         Found { source, condition }
