@@ -45,7 +45,11 @@ pub async fn send(
     let conversation = place(&app, &user, &body, &trace).await?;
     let membership = app.memberships.of(&app, conversation).await?;
     let membership = membership.filter(|m| m.active(user.id()).is_some());
-    let peers = membership.ok_or_else(Problem::not_found)?.elsewhere().clone();
+    let membership = membership.ok_or_else(Problem::not_found)?;
+    if membership.ended_at().is_some() {
+        return Err(ended());
+    }
+    let peers = membership.elsewhere().clone();
     if let Some(parent) = body.parent {
         check_parent(&app, &user, conversation, parent).await?;
     }
@@ -64,6 +68,11 @@ pub async fn send(
     app.relay.wake(&peers);
     tracing::debug!(message = %message.id, "stored");
     Ok((StatusCode::CREATED, Json(message)).into_response())
+}
+
+/// 409: nothing more is written where an owner has ended it.
+pub fn ended() -> Problem {
+    Problem::conflict("conversation_ended", "This conversation has been ended.")
 }
 
 /// The conversation that a body names, or the direct one with the recipient that it names.
