@@ -166,24 +166,23 @@ impl World {
         event
     }
 
-    fn participant(&self, user: &Value, role: &str) -> Value {
-        let now = self.now();
-        json!({
-            "user": user, "role": role, "joined_at": now, "left_at": null,
-            "change": { "at": now, "app": "app-b" },
-        })
+    /// Something that somebody does to a group.
+    fn change(&self, actor: &Value, deed: Value) -> Value {
+        let mut change = deed;
+        change["at"] = json!(self.now());
+        change["actor"] = actor["id"].clone();
+        change
+    }
+
+    fn addition(&self, user: &Value) -> Value {
+        self.change(&self.bob, json!({ "deed": "add", "user": user["id"], "role": "member" }))
     }
 
     /// Bob's and Alice's direct conversation, as Bob begins it.
     fn direct(&self) -> Value {
-        let now = self.now();
         json!({
-            "id": self.conversation, "kind": "direct", "title": null,
-            "title_change": { "at": now, "app": "app-b" },
-            "created_by": self.bob["id"], "created_at": now,
-            "participants": [
-                self.participant(&self.bob, "member"), self.participant(&self.card, "member"),
-            ],
+            "id": self.conversation, "kind": "direct", "created_by": self.bob["id"],
+            "created_at": self.now(), "users": [self.bob, self.card], "changes": [],
         })
     }
 
@@ -192,10 +191,10 @@ impl World {
         let mut group = self.direct();
         group["id"] = json!(ConversationId::mint(self.clock.now()));
         group["kind"] = json!("group");
-        group["title"] = json!("A group");
-        let mut participants = vec![self.participant(&self.bob, "owner")];
-        participants.extend(others.iter().map(|user| self.participant(user, "member")));
-        group["participants"] = json!(participants);
+        let title = self.change(&self.bob, json!({ "deed": "title", "title": "A group" }));
+        let additions = others.iter().map(|user| self.addition(user));
+        group["changes"] = [title].into_iter().chain(additions).collect();
+        group["users"] = [&self.bob].iter().chain(others).map(|user| (**user).clone()).collect();
         group
     }
 
@@ -625,7 +624,8 @@ async fn a_peer_speaks_for_its_own_users_alone(database: Database) {
     assert_eq!(carol.read(conversation).await, ["between users of this app"]);
     // Who has left speaks no more.
     let mut without = world.group(&[&world.card, &dave]);
-    without["participants"][2]["left_at"] = json!(world.now());
+    let leave = json!({ "deed": "remove", "user": dave["id"] });
+    without["changes"].as_array_mut().unwrap().push(world.change(&dave, leave));
     let late = json!({ "conversation": without["id"], "sender": dave["id"] });
     let mut message = world.message("too late");
     message.as_object_mut().unwrap().extend(late.as_object().unwrap().clone());
@@ -664,7 +664,7 @@ async fn a_peer_begins_only_conversations_that_it_may(database: Database) {
     control["first_name"] = json!("a\u{0}b");
     let mut endless = dave.clone();
     endless["last_name"] = json!("x".repeat(10_000));
-    let left = |index: usize| format!("/participants/{index}/left_at");
+    let ages_ago = "2001-01-01T00:00:00Z";
     let far = json!(world.clock.now().after(std::time::Duration::from_hours(48)).to_string());
     let cases = [
         ("by a user of this app", change(with_alice(), "/created_by", world.card["id"].clone())),
@@ -675,9 +675,14 @@ async fn a_peer_begins_only_conversations_that_it_may(database: Database) {
             state
         }),
         ("of nobody here", world.group(&[&dave])),
-        ("that everybody here has left", change(with_alice(), &left(1), json!(world.now()))),
+        ("that everybody here has left", {
+            let mut state = with_alice();
+            let remove = json!({ "deed": "remove", "user": world.card["id"] });
+            state["changes"].as_array_mut().unwrap().push(world.change(&world.bob, remove));
+            state
+        }),
         ("of one person", world.group(&[])),
-        ("of nobody", change(with_alice(), "/participants", json!([]))),
+        ("of nobody", change(with_alice(), "/users", json!([]))),
         ("of too many", world.group(&crowd)),
         ("of the same person twice", world.group(&[&world.card, &world.card])),
         ("of a user this app has not", world.group(&[&world.card, &ghost])),
@@ -686,28 +691,40 @@ async fn a_peer_begins_only_conversations_that_it_may(database: Database) {
         ("of somebody new, and of a known user by another's id", {
             let mut state = world.group(&[&world.card, &dave]);
             state["created_by"] = bob_twice["id"].clone();
-            state["participants"][0]["user"] = bob_twice.clone();
-            state["participants"].as_array_mut().unwrap().reverse();
+            state["users"][0] = bob_twice.clone();
+            state["users"].as_array_mut().unwrap().reverse();
+            for change in state["changes"].as_array_mut().unwrap() {
+                change["actor"] = bob_twice["id"].clone();
+            }
             state
         }),
         ("of a known user under another name", {
             let mut state = with_alice();
-            state["participants"][0]["user"] = taken;
+            state["users"][0] = taken;
             state
         }),
         ("with a NUL in a name", world.group(&[&world.card, &control])),
         ("with an endless name", world.group(&[&world.card, &endless])),
         ("begun in the far future", change(with_alice(), "/created_at", far.clone())),
+        ("joined in the far future", change(with_alice(), "/changes/1/at", far.clone())),
+        ("named in the far future", change(with_alice(), "/changes/0/at", far)),
+        ("changed before it began", change(with_alice(), "/changes/1/at", json!(ages_ago))),
+        ("with an empty title", change(with_alice(), "/changes/0/title", json!(""))),
+        ("with a NUL in the title", change(with_alice(), "/changes/0/title", json!("a\u{0}b"))),
+        ("with a title too long", change(with_alice(), "/changes/0/title", json!("x".repeat(201)))),
         (
-            "joined in the far future",
-            change(with_alice(), "/participants/1/joined_at", far.clone()),
+            "with a change by who is not named",
+            change(with_alice(), "/changes/0/actor", json!(OTHER)),
         ),
-        ("changed in the far future", change(with_alice(), "/title_change/at", far)),
-        ("with an empty title", change(with_alice(), "/title", json!(""))),
-        ("with a NUL in the title", change(with_alice(), "/title", json!("a\u{0}b"))),
-        ("with a title too long", change(with_alice(), "/title", json!("x".repeat(201)))),
+        ("with somebody who is not named", change(with_alice(), "/changes/1/user", json!(OTHER))),
+        ("named by a user of this app", {
+            change(with_alice(), "/changes/0/actor", world.card["id"].clone())
+        }),
         ("a direct one under a wrong id", change(world.direct(), "/id", json!(OTHER))),
-        ("a direct one with a title", change(world.direct(), "/title", json!("x"))),
+        ("a direct one with a title", {
+            let title = json!({ "deed": "title", "title": "x" });
+            change(world.direct(), "/changes", json!([world.change(&world.bob, title)]))
+        }),
         ("a direct one of three", {
             let mut state = world.group(&[&world.card, &carol]);
             state["kind"] = json!("direct");
@@ -872,18 +889,20 @@ async fn what_nothing_depends_on_may_be_malformed(database: Database) {
     events[1].as_object_mut().unwrap().remove("id");
     assert_eq!(outcomes(&world.deliver(events).await), ["stored", "stored"]);
     assert_eq!(world.seen().await, ["one", "two"]);
-    // A group whose members another app has changed last is taken with all of them.
-    let mut group = world.group(&[&world.card]);
-    for participant in group["participants"].as_array_mut().unwrap() {
-        participant["change"]["app"] = json!("app-c");
-    }
+    // A group that a user of a third app has named is taken with all that is said of it.
+    let erin = user(&world.clock, "erin", "app-c");
+    let mut group = world.group(&[&world.card, &erin]);
+    group["changes"][2]["role"] = json!("admin");
+    let title = json!({ "deed": "title", "title": "Named from afar" });
+    group["changes"].as_array_mut().unwrap().push(world.change(&erin, title));
     let id = group["id"].as_str().unwrap().to_owned();
     assert_eq!(
         outcomes(&world.deliver(vec![world.conversation_event(4, group)]).await),
         ["stored"]
     );
     let seen = world.alice.get(&format!("/api/chats/conversations/{id}/")).await.expect(200);
-    assert_eq!(seen.json["participants"].as_array().unwrap().len(), 2);
+    assert_eq!(seen.json["participants"].as_array().unwrap().len(), 3);
+    assert_eq!(seen.json["title"], "Named from afar");
     world.pair.stop().await;
 }
 

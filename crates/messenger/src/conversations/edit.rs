@@ -5,8 +5,7 @@ use shared::models::{Conversation, EditConversation};
 use shared::problem::Problem;
 use shared::relay::Deed;
 
-use super::group;
-use super::{title_fault, view};
+use super::{group, takes_part, title_fault, view};
 use crate::accounts::CurrentUser;
 use crate::app::AppState;
 use crate::http::{Json, PathId, Trace};
@@ -35,6 +34,7 @@ pub async fn edit(
     PathId(id): PathId<ConversationId>,
     Json(body): Json<EditConversation>,
 ) -> Result<Json<Conversation>, Problem> {
+    takes_part(&app, id, user.id()).await?;
     let Some(title) = body.title else {
         if method == Method::PUT {
             return Err(Problem::invalid().field("title", "This field is required."));
@@ -42,10 +42,7 @@ pub async fn edit(
         let conversation = view::one(&mut app.db.read().await?, id, user.id()).await?;
         return conversation.map(Json).ok_or_else(Problem::not_found);
     };
-    // Whoever may not know of it gets the same answer whatever they send.
-    let fault = title.as_deref().and_then(title_fault);
-    if let Some(why) = fault {
-        super::takes_part(&app, id, user.id()).await?;
+    if let Some(why) = title.as_deref().and_then(title_fault) {
         return Err(Problem::invalid().field("title", why));
     }
     let deeds = vec![Deed::Title { title }];
