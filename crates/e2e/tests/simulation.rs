@@ -108,6 +108,11 @@ impl World {
         }
     }
 
+    /// The session of who writes in the direct conversation, on AppA or on AppB.
+    fn token(&self, which: usize) -> &str {
+        &self.people[2 * which].token
+    }
+
     fn size(&self) -> usize {
         self.configs.len()
     }
@@ -303,7 +308,7 @@ impl Run<'_> {
             .world
             .call(
                 &self.nodes[which],
-                self.token(which),
+                self.world.token(which),
                 Method::POST,
                 "/api/chats/messages/",
                 Some(body),
@@ -325,7 +330,7 @@ impl Run<'_> {
         if delete {
             let (status, _) = self
                 .world
-                .call(&self.nodes[which], self.token(which), Method::DELETE, &path, None)
+                .call(&self.nodes[which], self.world.token(which), Method::DELETE, &path, None)
                 .await;
             assert_eq!(status, 204);
             entry.1 = None;
@@ -335,7 +340,7 @@ impl Run<'_> {
             let body = json!({ "content": edit });
             let (status, _) = self
                 .world
-                .call(&self.nodes[which], self.token(which), Method::PATCH, &path, Some(body))
+                .call(&self.nodes[which], self.world.token(which), Method::PATCH, &path, Some(body))
                 .await;
             if text.is_some() {
                 assert_eq!(status, 200);
@@ -344,11 +349,6 @@ impl Run<'_> {
                 assert_eq!(status, 409);
             }
         }
-    }
-
-    /// The session of who writes in the direct conversation, on AppA or on AppB.
-    fn token(&self, which: usize) -> &str {
-        &self.world.people[2 * which].token
     }
 
     async fn claim(&mut self, from: usize) {
@@ -403,7 +403,7 @@ impl Run<'_> {
         let path =
             format!("/api/chats/conversations/{}/messages/?page_size=100", self.conversation);
         let (status, page) =
-            self.world.call(&self.nodes[which], self.token(which), Method::GET, &path, None).await;
+            self.world.call(&self.nodes[which], self.world.token(which), Method::GET, &path, None).await;
         assert_eq!(status, 200);
         assert!(page["next"].is_null(), "a run fits on a page");
         let mut messages = page["results"].as_array().unwrap().clone();

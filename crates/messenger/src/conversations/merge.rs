@@ -241,20 +241,22 @@ async fn known_group(
 
 /// The apps that may lack what users of this app have done to a group.
 ///
-/// Those are the apps that have come to it just now. And a peer that nobody in the group belongs to any more may have
-/// done something that these have not heard, as nobody tells it of them: it is told once, and passes that on.
+/// A change is told to the apps that have somebody in the group. So where it comes out that others have, or that this
+/// one has again, all of them are told once more. And a peer that nobody in the group belongs to any more may have
+/// done something that its other apps have not heard, as nobody tells it of them: it is told, and passes that on.
 fn listeners(place: &Place<'_>, taken: group::TakenIn, own_changes: bool) -> Vec<AppName> {
     if !taken.apps.contains(place.own) {
         return Vec::new();
     }
-    let elsewhere = |app: &&AppName| *app != place.own;
-    let mut listeners: Vec<AppName> = Vec::new();
-    if own_changes {
-        listeners.extend(taken.joined.iter().filter(elsewhere).cloned());
-    }
     let outside = !taken.apps.contains(place.origin);
-    if taken.is_new && outside && taken.apps.iter().any(|app| app != place.own) {
+    let mut elsewhere = taken.apps;
+    elsewhere.remove(place.own);
+    let mut listeners = Vec::new();
+    if taken.is_new && outside && !elsewhere.is_empty() {
         listeners.push(place.origin.clone());
+    }
+    if own_changes && taken.others_joined {
+        listeners.extend(elsewhere);
     }
     listeners
 }

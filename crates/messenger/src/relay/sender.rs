@@ -81,12 +81,9 @@ impl Sender {
         let stream = store::stream(&mut conn, &self.peer).await?;
         let stream = stream.map_or_else(|| Uuid::nil().into(), |(stream, _)| stream);
         let mut events = Vec::with_capacity(waiting.len());
-        let (mut bytes, mut told) = (0, HashSet::new());
-        for mut waiting in waiting {
-            // The first of a conversation's events tells all of it; the others have nothing to add.
-            if waiting.kind == EventKind::Conversation && !told.insert(waiting.subject) {
-                waiting.kind = EventKind::Void;
-            }
+        let mut bytes = 0;
+        leave_to_the_last(&mut waiting);
+        for waiting in waiting {
             let event = event(&mut conn, stream, waiting).await?;
             bytes += size(&event.body);
             if bytes > BATCH_BYTES && !events.is_empty() {
@@ -318,6 +315,20 @@ async fn event(conn: &mut Conn, stream: StreamId, waiting: Waiting) -> Result<Ev
         _ => EventBody::Void,
     };
     Ok(Event { id: Some(EventId::of(stream, seq)), seq, trace, body })
+}
+
+/// Makes void what a later event says as well: each event of a conversation tells all of it, so of several the last
+/// is enough. But a message must come after what its sender takes part by, and the peer may know any number of
+/// these events already and look at the others alone.
+fn leave_to_the_last(waiting: &mut [Waiting]) {
+    let mut said_later = HashSet::new();
+    for waiting in waiting.iter_mut().rev() {
+        if let Some(message) = &waiting.message {
+            said_later.remove(&message.conversation.uuid());
+        } else if waiting.kind == EventKind::Conversation && !said_later.insert(waiting.subject) {
+            waiting.kind = EventKind::Void;
+        }
+    }
 }
 
 /// About how many bytes an event takes.

@@ -160,10 +160,10 @@ pub struct TakenIn {
     pub verdicts: Vec<Verdict>,
     /// Whether the group is another than before.
     pub is_new: bool,
-    /// The apps of those who take part, and those of them that are new among these.
+    /// The apps of those who take part.
     pub apps: BTreeSet<AppName>,
-    /// The apps that nobody belonged to before.
-    pub joined: Vec<AppName>,
+    /// Whether nobody belonged to one of them before.
+    pub others_joined: bool,
 }
 
 /// Adds changes to those that are known of a group, and makes it what all of them come to.
@@ -194,6 +194,6 @@ pub async fn take_in(
     store::insert(conn, id, &fresh).await?;
     store::write(conn, id, before.as_ref(), &after).await?;
     let apps: BTreeSet<_> = store::apps(conn, id).await?.into_iter().collect();
-    let joined = apps.iter().filter(|app| !apps_before.contains(app)).cloned().collect();
-    Ok(Some(TakenIn { verdicts, is_new: before.as_ref() != Some(&after), apps, joined }))
+    let others_joined = apps.iter().any(|app| !apps_before.contains(app));
+    Ok(Some(TakenIn { verdicts, is_new: before.as_ref() != Some(&after), apps, others_joined }))
 }
