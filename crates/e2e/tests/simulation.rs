@@ -402,8 +402,10 @@ impl Run<'_> {
     async fn list(&self, which: usize) -> Vec<Value> {
         let path =
             format!("/api/chats/conversations/{}/messages/?page_size=100", self.conversation);
-        let (status, page) =
-            self.world.call(&self.nodes[which], self.world.token(which), Method::GET, &path, None).await;
+        let (status, page) = self
+            .world
+            .call(&self.nodes[which], self.world.token(which), Method::GET, &path, None)
+            .await;
         assert_eq!(status, 200);
         assert!(page["next"].is_null(), "a run fits on a page");
         let mut messages = page["results"].as_array().unwrap().clone();

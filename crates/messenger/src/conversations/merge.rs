@@ -243,16 +243,13 @@ async fn known_group(
 ///
 /// A change is told to the apps that have somebody in the group. So where it comes out that others have, or that this
 /// one has again, all of them are told once more. And a peer that nobody in the group belongs to any more may have
-/// done something that its other apps have not heard, as nobody tells it of them: it is told, and passes that on.
+/// done something that its other apps have not heard, as it does not know of them: it is told, and tells them.
 fn listeners(place: &Place<'_>, taken: group::TakenIn, own_changes: bool) -> Vec<AppName> {
-    if !taken.apps.contains(place.own) {
-        return Vec::new();
-    }
-    let outside = !taken.apps.contains(place.origin);
+    let outside = taken.is_new && !taken.apps.contains(place.origin);
     let mut elsewhere = taken.apps;
-    elsewhere.remove(place.own);
+    let inside = elsewhere.remove(place.own);
     let mut listeners = Vec::new();
-    if taken.is_new && outside && !elsewhere.is_empty() {
+    if inside && outside && !elsewhere.is_empty() {
         listeners.push(place.origin.clone());
     }
     if own_changes && taken.others_joined {
