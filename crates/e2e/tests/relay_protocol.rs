@@ -16,7 +16,7 @@ mod sql;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use e2e::{Database, eventually, on_both_databases};
+use e2e::{Client, Database, Pair, eventually, on_both_databases};
 use futures::future::join_all;
 use http::Method;
 use jsonwebtoken::{Algorithm, Header};

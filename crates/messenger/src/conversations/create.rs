@@ -147,8 +147,8 @@ async fn settle(
     let title = plan.title.clone().map(|title| Deed::Title { title: Some(title) });
     let adds = others.map(|user| Deed::Add { user, role: Role::Member });
     let entry = |deed| Entry { change: Change { at, actor: creator, deed }, app: own.clone() };
-    let entries = title.into_iter().chain(adds).map(entry).collect();
-    group::take_in(conn, plan.id, entries).await.map(|_| ())
+    let entries: Vec<_> = title.into_iter().chain(adds).map(entry).collect();
+    group::take_in(conn, plan.id, &entries).await.map(|_| ())
 }
 
 /// The users that a body names, without the creator.

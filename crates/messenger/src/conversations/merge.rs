@@ -21,6 +21,9 @@ pub enum Merge {
     Taken(Vec<AppName>),
     /// It has no effect, for the reason of this stable code.
     Refused(&'static str),
+    /// It has no effect as things stand, for this reason, but is kept: what is still on its way from elsewhere may
+    /// permit it yet. These apps must hear what this one knows.
+    Kept(&'static str, Vec<AppName>),
     /// It has no effect yet: it rests on what another peer may tell of any moment.
     Early,
 }
@@ -177,8 +180,8 @@ async fn new_group(conn: &mut Conn, place: &Place<'_>, told: Told) -> Result<Mer
     let ConversationState { id, kind, created_at, .. } = told.state;
     let (founder, app) = (people[&told.founder.id], &told.founder.app);
     store::insert(conn, id, kind, founder, created_at, app).await?;
-    let entries = told.entries.into_iter().map(|entry| renamed(entry, &people)).collect();
-    group::take_in(conn, id, entries).await?;
+    let entries: Vec<_> = told.entries.into_iter().map(|entry| renamed(entry, &people)).collect();
+    group::take_in(conn, id, &entries).await?;
     Ok(Merge::Taken(Vec::new()))
 }
 
@@ -225,25 +228,36 @@ async fn known_group(
         return Ok(early(place, "not_a_participant"));
     }
     let own_changes = known.iter().any(|entry| entry.app == *place.own);
-    let Some(taken) = group::take_in(conn, id, fresh).await? else {
+    let Some(taken) = group::take_in(conn, id, &fresh).await? else {
         return Ok(Merge::Refused("unknown_conversation"));
     };
-    // They are kept: what is still on its way from elsewhere may permit them yet.
-    let refused = taken.verdicts.iter().filter_map(|verdict| match verdict {
+    let apps: HashMap<UserId, &AppName> =
+        named.iter().filter_map(|user| Some((*people.get(&user.id)?, &user.app))).collect();
+    let uninvited = fresh.iter().zip(&taken.verdicts).filter_map(|(entry, verdict)| {
+        let refused = matches!(verdict, Verdict::Refused(_));
+        added(entry).filter(|_| refused).and_then(|user| apps.get(&user).copied())
+    });
+    let uninvited: BTreeSet<AppName> =
+        uninvited.filter(|app| ![place.own, place.origin].contains(app)).cloned().collect();
+    let refused = taken.verdicts.iter().map(|verdict| match verdict {
         Verdict::Refused(code) => Some(*code),
         _ => None,
     });
-    if refused.clone().count() == taken.verdicts.len() {
-        return Ok(refused.last().map_or(Merge::Taken(Vec::new()), Merge::Refused));
-    }
-    Ok(Merge::Taken(listeners(place, taken, own_changes)))
+    let refused = refused.collect::<Option<Vec<_>>>().and_then(|codes| codes.last().copied());
+    let mut told = listeners(place, taken, own_changes);
+    told.extend(uninvited.into_iter().filter(|_| own_changes));
+    Ok(match refused {
+        Some(code) => Merge::Kept(code, told),
+        None => Merge::Taken(told),
+    })
 }
 
 /// The apps that may lack what users of this app have done to a group.
 ///
 /// A change is told to the apps that have somebody in the group. So where it comes out that others have, or that this
 /// one has again, all of them are told once more. And a peer that nobody in the group belongs to any more may have
-/// done something that its other apps have not heard, as it does not know of them: it is told, and tells them.
+/// done something that its other apps have not heard, as it does not know of them: it is told, and tells them. (Whoever
+/// has been added by somebody who might not has to hear why not, too.)
 fn listeners(place: &Place<'_>, taken: group::TakenIn, own_changes: bool) -> Vec<AppName> {
     let outside = taken.is_new && !taken.apps.contains(place.origin);
     let mut elsewhere = taken.apps;

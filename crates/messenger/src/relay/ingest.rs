@@ -229,9 +229,12 @@ impl Turn<'_> {
                             taken.conversations.insert(id);
                             taken.told.extend(told.into_iter().map(|peer| (peer, id)));
                         }
-                        Merge::Refused(code) => {
-                            // Nothing of it counts, but some of it may have been kept for later.
+                        Merge::Kept(code, told) => {
                             taken.conversations.insert(id);
+                            taken.told.extend(told.into_iter().map(|peer| (peer, id)));
+                            taken.refused.insert(seq, code);
+                        }
+                        Merge::Refused(code) => {
                             taken.refused.insert(seq, code);
                         }
                         Merge::Early => self.park(conn, seq, id, text, taken, "early").await?,

@@ -170,7 +170,7 @@ pub struct TakenIn {
 pub async fn take_in(
     conn: &mut Conn,
     id: ConversationId,
-    fresh: Vec<Entry>,
+    fresh: &[Entry],
 ) -> Result<Option<TakenIn>> {
     let Some(beginning) = store::lock(conn, id).await? else { return Ok(None) };
     let begin = || Group::begin(beginning.founder, &beginning.app, beginning.created_at);
@@ -183,7 +183,7 @@ pub async fn take_in(
         before
     });
     let mut all: BTreeMap<_, _> = known.iter().map(|entry| (entry.key(), entry)).collect();
-    for entry in &fresh {
+    for entry in fresh {
         all.entry(entry.key()).or_insert(entry);
     }
     let mut after = begin();
@@ -191,7 +191,7 @@ pub async fn take_in(
     let outcome = after.play(played.iter().copied());
     let outcome: BTreeMap<_, _> = played.iter().map(|entry| entry.key()).zip(outcome).collect();
     let verdicts = fresh.iter().map(|entry| outcome[&entry.key()]).collect();
-    store::insert(conn, id, &fresh).await?;
+    store::insert(conn, id, fresh).await?;
     store::write(conn, id, before.as_ref(), &after).await?;
     let apps: BTreeSet<_> = store::apps(conn, id).await?.into_iter().collect();
     let others_joined = apps.iter().any(|app| !apps_before.contains(app));
