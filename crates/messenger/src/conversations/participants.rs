@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use shared::id::ConversationId;
-use shared::models::{ConversationKind, NewParticipants, Role};
+use shared::models::{Conversation, ConversationKind, NewParticipants, Role};
 use shared::problem::Problem;
 use shared::relay::Deed;
 

@@ -27,7 +27,7 @@ use crate::idempotency::{Attempt, Begun, IdempotencyParams};
     responses(
         (status = 201, description = "The message.", body = Message),
         (status = 404, description = "The caller does not know of such a conversation, or there is no such recipient."),
-        (status = 409, description = "`idempotency_key_running`: the first request with this `Idempotency-Key` is still running."),
+        (status = 409, description = "`conversation_ended`; or `idempotency_key_running`: the first request with this `Idempotency-Key` is still running."),
         (status = 422, description = "`idempotency_key_reused`: the key has been used for another request."),
     )
 )]

@@ -35,9 +35,7 @@ impl TryFrom<i16> for ConversationKind {
 }
 
 /// What a participant may do in a conversation; the highest role first.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything; a group has at least one.
