@@ -13,6 +13,7 @@ use crate::db::{self, Db};
 use crate::http::Origins;
 use crate::idempotency::Idempotency;
 use crate::messages::Outgoing;
+use crate::pictures::Pictures;
 use crate::relay::Relay;
 use crate::users::Directory;
 
@@ -36,6 +37,8 @@ pub struct App {
     pub idempotency: Idempotency,
     /// Who takes part in which conversation.
     pub memberships: Memberships,
+    /// Profile pictures.
+    pub pictures: Pictures,
     /// The batching writer of new messages.
     pub outgoing: Outgoing,
     /// The way to the peers.
@@ -73,6 +76,7 @@ impl App {
             directory: Directory::new(&config.app, &db, &clock),
             idempotency: Idempotency::default(),
             memberships: Memberships::default(),
+            pictures: Pictures::new(),
             outgoing: Outgoing::start(&db, &clock),
             relay: Relay::new(config, &clock),
             db,

@@ -1,5 +1,6 @@
 //! The command line that both binaries have.
 
+mod create_admin;
 mod healthcheck;
 mod keygen;
 mod openapi;
@@ -34,6 +35,8 @@ enum Command {
     },
     /// Print the OpenAPI description of the API.
     Openapi,
+    /// Make an admin: a new account, or with --promote a user who is there.
+    CreateAdmin(create_admin::CreateAdmin),
     /// Ask the running app whether it is ready; exit code 0 if so.
     Healthcheck,
 }
@@ -48,6 +51,9 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Keygen { env } => keygen::run(env),
         Command::Openapi => openapi::run(),
+        Command::CreateAdmin(wanted) => {
+            with_config(defaults, |config| create_admin::run(&config, &wanted))
+        }
         Command::Healthcheck => with_config(defaults, |config| healthcheck::run(&config)),
         Command::Serve => with_config(defaults, |config| serve::run(&config, stack)),
     }

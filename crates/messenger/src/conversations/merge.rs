@@ -43,8 +43,10 @@ pub async fn merge(
     // Everybody is looked at before anything is written, so that a refusal leaves nothing behind.
     for participant in state.participants.iter().filter(|p| p.user.app == *own) {
         let user = &participant.user;
-        let here = users::by_name(conn, own.as_str(), &user.username.key()).await?;
-        if here.is_none_or(|here| here.id != user.id) {
+        let here = users::state_by_name(conn, own.as_str(), &user.username.key()).await?;
+        // Who has been deactivated stays where they are, and comes into nothing new.
+        let here = here.filter(|here| here.is_active || known.is_some());
+        if here.is_none_or(|here| here.user.id != user.id) {
             return Ok(Err("unknown_user"));
         }
     }

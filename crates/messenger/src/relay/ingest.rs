@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use shared::address::AppName;
+use shared::address::{Address, AppName};
 use shared::id::{ConversationId, MessageId, StreamId, UserId};
 use shared::problem::Problem;
 use shared::relay::{Batch, BatchResult, Event, EventBody, EventResult, MessageState, Outcome};
@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::conversations::{self, Membership};
 use crate::db::{Conn, Error};
 use crate::messages;
+use crate::users;
 
 /// Characters of a token, at most: that of the longest message, and a little more.
 const MAX_TOKEN: usize = 128 * 1024;
@@ -76,6 +77,9 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
             for id in taken.conversations {
                 app.memberships.forget(id).await;
             }
+            for user in taken.users {
+                app.directory.forget(&user).await;
+            }
             let refused = taken.refused.into_iter().map(|(seq, code)| (seq, code.to_owned()));
             return Ok(answer(&batch, end, repeated.into_iter().chain(refused).collect()));
         }
@@ -118,6 +122,7 @@ struct Advance {
 struct Taken {
     refused: HashMap<i64, &'static str>,
     conversations: HashSet<ConversationId>,
+    users: Vec<Address>,
 }
 
 /// Stores the events and moves the position; `None`, and nothing stored, if the position has moved meanwhile.
@@ -146,6 +151,12 @@ async fn take_in(
                 }
                 run.push((seq, *state));
             }
+            Ok(EventBody::User(state)) => match users::merge(conn, &origin, &state, now).await? {
+                Ok(()) => taken.users.push(state.user.address()),
+                Err(code) => {
+                    taken.refused.insert(seq, code);
+                }
+            },
             // Messages after it may depend on it, so the ones before it are written first.
             Ok(EventBody::Conversation(state)) => {
                 store_messages(app, conn, &origin, std::mem::take(&mut run), &mut taken, now)

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::address::AppName;
-use shared::id::{ConversationId, EventId, StreamId};
+use shared::id::{ConversationId, EventId, StreamId, UserId};
 use shared::problem::Problem;
 use shared::relay::{Batch, BatchResult, Event, EventBody, MAX_BATCH, Outcome};
 use shared::time::Timestamp;
@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::conversations;
 use crate::db::Conn;
 use crate::messages;
+use crate::users;
 
 /// How often to look for events that nothing has announced: those of another replica, say.
 const POLL: Duration = Duration::from_secs(1);
@@ -307,6 +308,10 @@ async fn event(conn: &mut Conn, stream: StreamId, waiting: Waiting) -> Result<Ev
         (EventKind::Conversation, _) => {
             let state = conversations::state(conn, ConversationId::from(subject)).await?;
             state.map_or(EventBody::Void, |state| EventBody::Conversation(Box::new(state)))
+        }
+        (EventKind::User, _) => {
+            let state = users::state(conn, UserId::from(subject)).await?;
+            state.map_or(EventBody::Void, |state| EventBody::User(Box::new(state)))
         }
         _ => EventBody::Void,
     };

@@ -11,4 +11,4 @@ mod user;
 pub use conversation::{Conversation, ConversationKind, NewConversation, Participant, Role};
 pub use message::{EditMessage, InboxMessage, Message, NewMessage, Status};
 pub use page::Page;
-pub use user::{AccountRole, Profile, UserCard, is_name};
+pub use user::{AccountRole, AddedBy, PictureVersion, Profile, UserCard, fold, is_name};
