@@ -10,7 +10,7 @@ use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::conversations::Memberships;
 use crate::db::{self, Db};
-use crate::http::Origins;
+use crate::http::{Cursors, Origins};
 use crate::idempotency::Idempotency;
 use crate::messages::Outgoing;
 use crate::relay::Relay;
@@ -38,6 +38,8 @@ pub struct App {
     pub memberships: Memberships,
     /// The batching writer of new messages.
     pub outgoing: Outgoing,
+    /// What signs the cursors of lists.
+    pub cursors: Cursors,
     /// The way to the peers.
     pub relay: Relay,
 }
@@ -74,6 +76,7 @@ impl App {
             idempotency: Idempotency::default(),
             memberships: Memberships::default(),
             outgoing: Outgoing::start(&db, &clock),
+            cursors: Cursors::new(&config.jwt_secret),
             relay: Relay::new(config, &clock),
             db,
             clock,

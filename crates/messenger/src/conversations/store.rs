@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::Member;
 use crate::db::{Conn, Insert, Result, Row};
+use crate::http::Window;
 use crate::users;
 
 /// A conversation that is to begin.
@@ -210,21 +211,41 @@ pub async fn count_of_user(conn: &mut Conn, user: UserId) -> Result<i64> {
     conn.sql(COUNT).bind(user.uuid()).one(Row::take).await
 }
 
-/// A page of the conversations that a user takes part in, the latest activity first.
+/// By what the list of conversations is ordered: by the latest activity before a moment, which is that of the first
+/// page, so that what happens between two pages moves nothing.
+pub type Key = (Timestamp, ConversationId, Timestamp);
+
+/// Some of the conversations that a user takes part in, the latest activity first, as they were at the moment `asof`.
 pub async fn page_of_user(
     conn: &mut Conn,
     user: UserId,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<ConversationId>> {
-    const SELECT: &str = "SELECT id FROM (
-            SELECT c.id, c.title_at, COALESCE((SELECT max(m.created_at) FROM messages m
-                WHERE m.conversation_id = c.id), 0) AS last_at
+    window: &Window<Key>,
+    now: Timestamp,
+) -> Result<Vec<Key>> {
+    let asof = window.after.map_or(now, |(_, _, asof)| asof);
+    let (direction, beyond) = if window.backwards { ("ASC", ">") } else { ("DESC", "<") };
+    let after = if window.after.is_some() {
+        format!("WHERE (activity, id) {beyond} ($5, $6)")
+    } else {
+        String::new()
+    };
+    let text = format!(
+        "SELECT activity, id FROM (
+            SELECT c.id, MAX_OF(
+                COALESCE((SELECT max(m.created_at) FROM messages m
+                    WHERE m.conversation_id = c.id AND m.created_at <= $2), 0),
+                CASE WHEN c.title_at <= $2 THEN c.title_at ELSE c.created_at END) AS activity
             FROM participants p JOIN conversations c ON c.id = p.conversation_id
             WHERE p.user_id = $1 AND p.left_at IS NULL) a
-        ORDER BY CASE WHEN last_at > title_at THEN last_at ELSE title_at END DESC, id DESC
-        LIMIT $2 OFFSET $3";
-    conn.sql(SELECT).bind(user.uuid()).bind(limit).bind(offset).all(Row::id).await
+         {after} ORDER BY activity {direction}, id {direction} LIMIT $3 OFFSET $4"
+    );
+    let text = text.replace("MAX_OF", if conn.is_postgres() { "GREATEST" } else { "max" });
+    let query = conn.sql_built(text).bind(user.uuid()).bind(asof.micros());
+    let mut query = query.bind(window.limit).bind(window.offset);
+    if let Some((activity, id, _)) = window.after {
+        query = query.bind(activity.micros()).bind(id.uuid());
+    }
+    query.all(|row| Ok((row.time()?, row.id()?, asof))).await
 }
 
 /// Moves the read position of a participant forward.

@@ -3,7 +3,7 @@ use shared::models::{InboxMessage, Page};
 use shared::problem::Problem;
 
 use super::filter::{Filter, FilterParams};
-use super::store;
+use super::list::listed;
 use crate::accounts::CurrentUser;
 use crate::app::AppState;
 use crate::http::{Json, PageParams, PageRequest};
@@ -27,8 +27,5 @@ pub async fn inbox(
     let filter = Filter::read(&app, user.id(), page.params()).await?;
     let unread = page.params().parse("unread", "This should be true or false.")?.unwrap_or(false);
     let filter = Filter { of_others: true, unread, ..filter };
-    let mut conn = app.db.read().await?;
-    let count = store::count(&mut conn, &filter).await?;
-    let messages = store::page(&mut conn, &filter, page.limit(), page.offset()).await?;
-    page.answer(count, messages).map(Json)
+    listed(&app, &page, &filter).await.map(Json)
 }

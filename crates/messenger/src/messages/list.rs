@@ -1,6 +1,6 @@
 use axum::extract::State;
 use shared::id::ConversationId;
-use shared::models::{Message, Page};
+use shared::models::{InboxMessage, Message, Page};
 use shared::problem::Problem;
 
 use super::filter::{Filter, FilterParams};
@@ -59,9 +59,22 @@ async fn answer(
     page: &PageRequest,
     filter: &Filter,
 ) -> Result<Json<Page<Message>>, Problem> {
+    Ok(Json(listed(app, page, filter).await?.map(|inbox| inbox.message)))
+}
+
+/// The part of a list of messages that is asked for.
+pub async fn listed(
+    app: &App,
+    page: &PageRequest,
+    filter: &Filter,
+) -> Result<Page<InboxMessage>, Problem> {
+    let window = page.window(filter.caller)?;
     let mut conn = app.db.read().await?;
-    let count = store::count(&mut conn, filter).await?;
-    let messages = store::page(&mut conn, filter, page.limit(), page.offset()).await?;
-    let messages = messages.into_iter().map(|inbox| inbox.message).collect();
-    page.answer(count, messages).map(Json)
+    let messages = store::page(&mut conn, filter, &window).await?;
+    let count = if page.needs_count(messages.len()) {
+        Some(store::count(&mut conn, filter).await?)
+    } else {
+        None
+    };
+    page.answer(&window, count, messages, |m| (m.message.created_at, m.message.id))
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::filter::{Filter, Statement};
 use super::outgoing::{NewRow, Stored};
 use crate::db::{Conn, Insert, Result, Row};
+use crate::http::Window;
 use crate::users;
 
 static INSERT: Insert = Insert::new(
@@ -230,7 +231,10 @@ pub async fn count(conn: &mut Conn, filter: &Filter) -> Result<i64> {
     statement.run(conn, text).one(Row::take).await
 }
 
-/// A page of the messages that a filter leaves, each with whether the caller has read it.
+/// By what lists of messages are ordered.
+pub type Key = (Timestamp, MessageId);
+
+/// Some of the messages that a filter leaves, each with whether the caller has read it.
 ///
 /// The first of each conversation are found in its index, and only as many as can stand on the page are compared. This
 /// is the one read whose text differs between the databases: SQLite has no `LATERAL`, and PostgreSQL would look at
@@ -238,16 +242,21 @@ pub async fn count(conn: &mut Conn, filter: &Filter) -> Result<i64> {
 pub async fn page(
     conn: &mut Conn,
     filter: &Filter,
-    limit: i64,
-    offset: i64,
+    window: &Window<Key>,
 ) -> Result<Vec<InboxMessage>> {
     const COLUMNS: &str = select_messages!(", m.created_at <= p.read_at FROM participants p");
     let mut statement = Statement::default();
     let conditions = filter.conditions(&mut statement);
-    let direction = if filter.oldest_first { "ASC" } else { "DESC" };
-    let end = statement.number(limit.saturating_add(offset));
+    let ascending = filter.oldest_first != window.backwards;
+    let (direction, beyond) = if ascending { ("ASC", ">") } else { ("DESC", "<") };
+    let after = window.after.map_or(String::new(), |(at, id)| {
+        let (at, id) = (statement.number(at.micros()), statement.id(id.uuid()));
+        format!("AND (x.created_at, x.id) {beyond} ({at}, {id})")
+    });
+    let end = statement.number(window.limit.saturating_add(window.offset));
     let first = format!(
-        "FROM messages x WHERE {} ORDER BY x.created_at {direction}, x.id {direction} LIMIT {end}",
+        "FROM messages x WHERE {} {after}
+         ORDER BY x.created_at {direction}, x.id {direction} LIMIT {end}",
         conditions.of_messages
     );
     let each = if conn.is_postgres() {
@@ -255,7 +264,7 @@ pub async fn page(
     } else {
         format!("JOIN messages m ON m.id IN (SELECT x.id {first})")
     };
-    let (limit, offset) = (statement.number(limit), statement.number(offset));
+    let (limit, offset) = (statement.number(window.limit), statement.number(window.offset));
     let text = format!(
         "{COLUMNS} {each} JOIN users u ON u.id = m.sender_id WHERE {}
          ORDER BY m.created_at {direction}, m.id {direction} LIMIT {limit} OFFSET {offset}",
