@@ -1,6 +1,6 @@
 //! A seeded simulation: both apps' senders and receivers over a network that drops, repeats, delays and reorders, and
 //! over processes that stop between any two steps. Whatever happens, both end up with the same messages, each once,
-//! in the order of their writing, with their last edit.
+//! in the order of their writing, with their last edit, and known to be read.
 //!
 //! `SIM_SEED=… SIM_RUNS=1 cargo test -p e2e --test simulation` repeats a run that failed.
 
@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use messenger::app::{App, AppState};
 use messenger::config::{Config, Defaults, Environment};
 use messenger::db::Db;
+use messenger::receipts::flush;
 use messenger::relay::{Claimed, Sender, ingest};
 use messenger::router::{Service, Stack, router};
 use rand::rngs::StdRng;
@@ -200,7 +201,9 @@ impl Run<'_> {
         match self.rng.random_range(0..100) {
             0..25 => self.write(which).await,
             25..35 => self.change(which).await,
-            35..60 => self.claim(which).await,
+            35..39 => self.read(which).await,
+            39..42 => flush(&self.nodes[which].app).await.unwrap(),
+            42..60 => self.claim(which).await,
             60..94 => self.carry().await,
             _ => {
                 let life = self.nodes[which].life + 1;
@@ -248,6 +251,21 @@ impl Run<'_> {
                 assert_eq!(status, 409);
             }
         }
+    }
+
+    /// Looks at the list, which is delivered by that, and may say that all of it has been read.
+    async fn read(&mut self, which: usize) {
+        let list = self.list(which).await;
+        let Some(last) = list.last().filter(|_| self.rng.random_ratio(2, 3)) else { return };
+        self.say_read(which, last).await;
+    }
+
+    async fn say_read(&self, which: usize, message: &Value) {
+        let path = format!("/api/chats/conversations/{}/read/", self.conversation);
+        let body = Some(json!({ "message": message["id"] }));
+        let (status, left) =
+            self.world.call(&self.nodes[which], which, Method::POST, &path, body).await;
+        assert_eq!(status, 200, "{left}");
     }
 
     async fn claim(&mut self, from: usize) {
@@ -319,7 +337,7 @@ impl Run<'_> {
         for message in &a {
             let text = &expected[message["id"].as_str().unwrap()];
             assert_eq!(message["content"], json!(text), "its last edit: {message}");
-            assert_eq!(message["status"], "relayed", "{message}");
+            assert_eq!(message["status"], "read", "{message}");
         }
         for (which, app) in ["app-a", "app-b"].into_iter().enumerate() {
             let shown = a
@@ -352,6 +370,14 @@ async fn run(world: &World, seed: u64, dbs: [Db; 2]) {
     // Every process that is alive may still get late letters; then the network heals.
     while !run.network.is_empty() {
         run.carry().await;
+    }
+    drain(&world.clock, &mut run.nodes).await;
+    // Both have everything now, and read it; what they say of that is relayed too.
+    for which in 0..2 {
+        if let Some(last) = run.list(which).await.last() {
+            run.say_read(which, last).await;
+        }
+        flush(&run.nodes[which].app).await.unwrap();
     }
     drain(&world.clock, &mut run.nodes).await;
     run.check().await;

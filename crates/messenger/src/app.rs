@@ -13,6 +13,7 @@ use crate::db::{self, Db};
 use crate::http::{Cursors, Origins};
 use crate::idempotency::Idempotency;
 use crate::messages::Outgoing;
+use crate::receipts::Receipts;
 use crate::relay::Relay;
 use crate::users::Directory;
 
@@ -40,6 +41,8 @@ pub struct App {
     pub outgoing: Outgoing,
     /// What signs the cursors of lists.
     pub cursors: Cursors,
+    /// What has been handed to clients, and what becomes known of messages.
+    pub receipts: Receipts,
     /// The way to the peers.
     pub relay: Relay,
 }
@@ -77,6 +80,7 @@ impl App {
             memberships: Memberships::default(),
             outgoing: Outgoing::start(&db, &clock),
             cursors: Cursors::new(&config.jwt_secret),
+            receipts: Receipts::default(),
             relay: Relay::new(config, &clock),
             db,
             clock,

@@ -15,6 +15,7 @@ pub mod http;
 pub mod idempotency;
 pub mod messages;
 pub mod openapi;
+pub mod receipts;
 pub mod relay;
 pub mod router;
 pub mod serve;

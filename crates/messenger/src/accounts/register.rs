@@ -113,7 +113,8 @@ pub async fn register(
     let created_at = account.created_at;
     app.db.write(|conn| Box::pin(async move { store::create(conn, &account).await })).await?;
     tracing::info!(user = %card.id, "registered");
-    let profile = Profile { card, email, role: AccountRole::User, is_active: true, created_at };
+    let (role, is_active, read_receipts) = (AccountRole::User, true, true);
+    let profile = Profile { card, email, role, is_active, read_receipts, created_at };
     Ok((StatusCode::CREATED, Json(profile)))
 }
 

@@ -29,6 +29,7 @@ pub struct Account {
     pub password_hash: String,
     pub role: AccountRole,
     pub is_active: bool,
+    pub read_receipts: bool,
     pub created_at: Timestamp,
 }
 
@@ -39,8 +40,8 @@ impl Account {
             tracing::error!(user = %self.card.id, key = %self.email.key(), %why, "an e-mail address cannot be opened");
             Problem::internal()
         })?;
-        let Self { card, role, is_active, created_at, .. } = self;
-        Ok(Profile { card, email, role, is_active, created_at })
+        let Self { card, role, is_active, read_receipts, created_at, .. } = self;
+        Ok(Profile { card, email, role, is_active, read_receipts, created_at })
     }
 }
 
@@ -82,7 +83,8 @@ macro_rules! select_account {
     ($where:literal) => {
         concat!(
             "SELECT u.id, u.username, u.app, u.first_name, u.last_name,
-                a.email, a.email_key_id, a.password_hash, a.role, a.is_active, a.created_at
+                a.email, a.email_key_id, a.password_hash, a.role, a.is_active, a.read_receipts,
+                a.created_at
              FROM accounts a JOIN users u ON u.id = a.user_id ",
             $where
         )
@@ -98,6 +100,7 @@ fn account(row: &Row) -> Result<Account> {
         password_hash: row.take()?,
         role: role(row)?,
         is_active: row.take()?,
+        read_receipts: row.take()?,
         created_at: row.time()?,
     })
 }

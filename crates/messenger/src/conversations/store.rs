@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::Member;
 use crate::db::{Conn, Insert, Result, Row};
 use crate::http::Window;
+use crate::messages::unread;
 use crate::users;
 
 /// A conversation that is to begin.
@@ -158,18 +159,22 @@ pub struct Head {
 
 /// The heads of those of the conversations that the user takes or took part in.
 pub async fn heads(conn: &mut Conn, ids: &[ConversationId], user: UserId) -> Result<Vec<Head>> {
-    const SELECT: &str = "SELECT c.id, c.kind, c.title, c.title_at, c.created_at,
+    const SELECT: &str = concat!(
+        "SELECT c.id, c.kind, c.title, c.title_at, c.created_at,
             u.id, u.username, u.app, u.first_name, u.last_name,
             (SELECT m.id FROM messages m WHERE m.conversation_id = c.id
                 AND (p.left_at IS NULL OR m.created_at <= p.left_at)
                 ORDER BY m.created_at DESC, m.id DESC LIMIT 1),
             (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id
-                AND m.created_at > p.read_at AND m.sender_id <> p.user_id
+                AND m.sender_id <> p.user_id AND ",
+        unread!("m"),
+        "
                 AND (p.left_at IS NULL OR m.created_at <= p.left_at))
         FROM conversations c
         JOIN participants p ON p.conversation_id = c.id AND p.user_id = $1
         JOIN users u ON u.id = c.created_by
-        WHERE c.id IN ({})";
+        WHERE c.id IN ({})"
+    );
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let head = |row: &Row| {
         Ok(Head {
@@ -246,18 +251,6 @@ pub async fn page_of_user(
         query = query.bind(activity.micros()).bind(id.uuid());
     }
     query.all(|row| Ok((row.time()?, row.id()?, asof))).await
-}
-
-/// Moves the read position of a participant forward.
-pub async fn set_read(
-    conn: &mut Conn,
-    id: ConversationId,
-    user: UserId,
-    at: Timestamp,
-) -> Result<()> {
-    const UPDATE: &str = "UPDATE participants SET read_at = $3
-        WHERE conversation_id = $1 AND user_id = $2 AND read_at < $3";
-    conn.sql(UPDATE).bind(id.uuid()).bind(user.uuid()).bind(at.micros()).execute().await.map(|_| ())
 }
 
 /// Messages of others after the read position of a participant.

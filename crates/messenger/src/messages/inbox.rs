@@ -4,6 +4,7 @@ use shared::problem::Problem;
 
 use super::filter::{Filter, FilterParams};
 use super::list::listed;
+use super::store::Listed;
 use crate::accounts::CurrentUser;
 use crate::app::AppState;
 use crate::http::{Json, PageParams, PageRequest};
@@ -27,5 +28,6 @@ pub async fn inbox(
     let filter = Filter::read(&app, user.id(), page.params()).await?;
     let unread = page.params().parse("unread", "This should be true or false.")?.unwrap_or(false);
     let filter = Filter { of_others: true, unread, ..filter };
-    listed(&app, &page, &filter).await.map(Json)
+    let inbox = |Listed { message, read, .. }| InboxMessage { message, read };
+    Ok(Json(listed(&app, &page, &filter).await?.map(inbox)))
 }

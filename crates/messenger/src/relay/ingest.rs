@@ -8,7 +8,9 @@ use serde_json::value::RawValue;
 use shared::address::AppName;
 use shared::id::{ConversationId, MessageId, StreamId, UserId};
 use shared::problem::Problem;
-use shared::relay::{Batch, BatchResult, Event, EventBody, EventResult, MessageState, Outcome};
+use shared::relay::{
+    Batch, BatchResult, Event, EventBody, EventResult, MessageState, Outcome, ReceiptState,
+};
 use shared::time::Timestamp;
 
 use super::store;
@@ -16,6 +18,7 @@ use crate::app::App;
 use crate::conversations::{self, Membership};
 use crate::db::{Conn, Error};
 use crate::messages;
+use crate::receipts::{self, Moved};
 
 /// Characters of a token, at most: that of the longest message, and a little more.
 const MAX_TOKEN: usize = 128 * 1024;
@@ -76,6 +79,7 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
             for id in taken.conversations {
                 app.memberships.forget(id).await;
             }
+            receipts::announce_moved(app, taken.moved);
             let refused = taken.refused.into_iter().map(|(seq, code)| (seq, code.to_owned()));
             return Ok(answer(&batch, end, repeated.into_iter().chain(refused).collect()));
         }
@@ -118,6 +122,7 @@ struct Advance {
 struct Taken {
     refused: HashMap<i64, &'static str>,
     conversations: HashSet<ConversationId>,
+    moved: Vec<Moved>,
 }
 
 /// Stores the events and moves the position; `None`, and nothing stored, if the position has moved meanwhile.
@@ -128,12 +133,13 @@ async fn take_in(
     advance: Advance,
 ) -> Result<Option<Taken>, Error> {
     let Advance { origin, stream, known, position } = advance;
-    if !store::advance(conn, &origin, stream, known, position).await? {
+    let heard_to = heard_to(&events);
+    if !store::advance(conn, &origin, stream, known, position, heard_to).await? {
         return Ok(None);
     }
     let now = app.clock.wall();
     let mut taken = Taken::default();
-    let mut run: Vec<(i64, MessageState)> = Vec::new();
+    let mut run = Run::default();
     for (seq, trace, body) in events {
         match body {
             Err(code) => {
@@ -144,12 +150,12 @@ async fn take_in(
                 if let Some(trace) = trace {
                     tracing::debug!(trace = %trace.simple(), message = %state.id, "received");
                 }
-                run.push((seq, *state));
+                run.messages.push((seq, *state));
             }
+            Ok(EventBody::Receipt(state)) => run.receipts.push((seq, *state)),
             // Messages after it may depend on it, so the ones before it are written first.
             Ok(EventBody::Conversation(state)) => {
-                store_messages(app, conn, &origin, std::mem::take(&mut run), &mut taken, now)
-                    .await?;
+                store_run(app, conn, &origin, std::mem::take(&mut run), &mut taken, now).await?;
                 let id = state.id;
                 match conversations::merge(conn, &app.name, &origin, *state, now).await? {
                     Ok(()) => {
@@ -162,7 +168,7 @@ async fn take_in(
             }
         }
     }
-    store_messages(app, conn, &origin, run, &mut taken, now).await?;
+    store_run(app, conn, &origin, run, &mut taken, now).await?;
     store::refuse(conn, &origin, stream, &taken.refused).await?;
     for (seq, code) in &taken.refused {
         tracing::warn!(peer = %origin, seq, code, "an event was refused");
@@ -170,18 +176,33 @@ async fn take_in(
     Ok(Some(taken))
 }
 
-async fn store_messages(
+/// Events that do not depend on each other, to be written together.
+#[derive(Default)]
+struct Run {
+    messages: Vec<(i64, MessageState)>,
+    receipts: Vec<(i64, ReceiptState)>,
+}
+
+/// The moment of the newest message of a batch, refused ones included: no earlier one follows it.
+fn heard_to(events: &[Fresh]) -> Timestamp {
+    let at = |(_, _, body): &Fresh| match body {
+        Ok(EventBody::Message(state)) => Some(state.created_at),
+        _ => None,
+    };
+    events.iter().filter_map(at).max().unwrap_or(Timestamp::from_micros(0))
+}
+
+async fn store_run(
     app: &App,
     conn: &mut Conn,
     origin: &AppName,
-    run: Vec<(i64, MessageState)>,
+    run: Run,
     taken: &mut Taken,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if run.is_empty() {
-        return Ok(());
-    }
-    let ids: BTreeSet<ConversationId> = run.iter().map(|(_, state)| state.conversation).collect();
+    let messages = run.messages.iter().map(|(_, state)| state.conversation);
+    let receipts = run.receipts.iter().map(|(_, state)| state.conversation);
+    let ids: BTreeSet<ConversationId> = messages.chain(receipts).collect();
     let mut memberships = HashMap::new();
     for id in ids {
         let changed = taken.conversations.contains(&id);
@@ -192,7 +213,36 @@ async fn store_messages(
         };
         memberships.extend(membership.map(|membership| (id, membership)));
     }
-    let ids: Vec<MessageId> = run.iter().map(|(_, state)| state.id).collect();
+    let mut states = Vec::with_capacity(run.receipts.len());
+    for (seq, state) in run.receipts {
+        let membership = memberships.get(&state.conversation).map(AsRef::as_ref);
+        match receipts::check(origin, &state, membership, now) {
+            Ok(()) => states.push(state),
+            Err(code) => {
+                taken.refused.insert(seq, code);
+            }
+        }
+    }
+    store_messages(conn, origin, run.messages, &memberships, taken, now).await?;
+    let moved = receipts::merge(conn, &app.name, origin, states, app.clock.now()).await?;
+    taken.moved.extend(moved);
+    Ok(())
+}
+
+async fn store_messages(
+    conn: &mut Conn,
+    origin: &AppName,
+    run: Vec<(i64, MessageState)>,
+    memberships: &HashMap<ConversationId, Arc<Membership>>,
+    taken: &mut Taken,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if run.is_empty() {
+        return Ok(());
+    }
+    // Parents are looked up with them.
+    let parents = run.iter().filter_map(|(_, state)| state.parent);
+    let ids: Vec<MessageId> = run.iter().map(|(_, state)| state.id).chain(parents).collect();
     let owners = messages::owners(conn, &ids).await?;
     let owners: HashMap<_, _> =
         owners.into_iter().map(|(id, user, place)| (id, (user, place))).collect();
@@ -205,7 +255,15 @@ async fn store_messages(
             Some(&place) => Some((merged[place].sender, merged[place].conversation)),
             None => owners.get(&state.id).copied(),
         };
-        if let Err(code) = check(origin, &state, membership, owner, now) {
+        let parent = state.parent.and_then(|parent| match places.get(&parent) {
+            Some(&place) => Some(merged[place].conversation),
+            None => owners.get(&parent).map(|(_, place)| *place),
+        });
+        // A parent that is not known may still come, from another app.
+        let elsewhere = parent.is_some_and(|place| place != state.conversation);
+        if elsewhere || state.parent == Some(state.id) {
+            taken.refused.insert(seq, "bad_parent");
+        } else if let Err(code) = check(origin, &state, membership, owner, now) {
             taken.refused.insert(seq, code);
         } else if let Some(&place) = places.get(&state.id) {
             let known = &mut merged[place];

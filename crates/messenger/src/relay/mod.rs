@@ -34,7 +34,9 @@ use crate::config::Config;
 pub use client::{Delivery, PeerClient};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
-pub use store::{EventKind, NewEvent, append, append_change, append_conversation, last_moment};
+pub use store::{
+    EventKind, NewEvent, append, append_change, append_conversation, last_moment, last_written,
+};
 
 /// Bytes of a batch of events, at most.
 pub const MAX_BODY: usize = 8 * 1024 * 1024;

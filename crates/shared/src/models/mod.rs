@@ -6,9 +6,11 @@
 mod conversation;
 mod message;
 mod page;
+mod receipt;
 mod user;
 
 pub use conversation::{Conversation, ConversationKind, NewConversation, Participant, Role};
 pub use message::{EditMessage, InboxMessage, Message, NewMessage, Status};
 pub use page::Page;
+pub use receipt::Receipt;
 pub use user::{AccountRole, Profile, UserCard, is_name};

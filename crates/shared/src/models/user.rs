@@ -116,6 +116,8 @@ pub struct Profile {
     pub role: AccountRole,
     /// An inactive account cannot log in.
     pub is_active: bool,
+    /// Whether others are told what the user has read.
+    pub read_receipts: bool,
     /// When the account was made.
     pub created_at: Timestamp,
 }
