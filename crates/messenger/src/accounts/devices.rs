@@ -51,7 +51,7 @@ pub async fn list(
         device.current = device.id == user.session;
     }
     let count = i64::try_from(devices.len()).unwrap_or(i64::MAX);
-    let key = |device: &Device| (Reverse(device.expires_at), device.id);
+    let key = |device: &Device| (Reverse(device.last_used_at), device.id);
     let window = page.window(user.id())?;
     page.answer(&window, Some(count), window.cut(devices, key), key).map(Json)
 }
