@@ -213,6 +213,8 @@ pub struct Profile {
     pub role: AccountRole,
     /// An inactive account cannot log in.
     pub is_active: bool,
+    /// Whether others are told what the user has read.
+    pub read_receipts: bool,
     /// Date of birth.
     #[schema(required, format = Date, examples("2001-12-31"))]
     pub dob: Option<String>,
