@@ -28,7 +28,8 @@ pub struct ListParams {
     #[param(example = "app-b")]
     app: Option<String>,
     /// The order; `username` unless it is given.
-    ordering: Option<Order>,
+    #[param(pattern = "^-?(username|created_at)$")]
+    ordering: Option<String>,
     /// For admins: only those of this app with a role.
     role: Option<AccountRole>,
     /// For admins: only those of this app who are active, or who are not.
@@ -71,9 +72,10 @@ pub async fn list(
 ) -> Result<Json<Listed>, Problem> {
     let Asked { query, own, peers } = asked(&app, &user, page.params())?;
     if peers.is_empty() {
-        let (count, found) = match own {
-            true => own_users(&app, &query, page.limit(), page.offset()).await?,
-            false => (0, Vec::new()),
+        let (count, found) = if own {
+            own_users(&app, &query, page.limit(), page.offset()).await?
+        } else {
+            (0, Vec::new())
         };
         let users = shown(&app, &user, found).await?;
         return Ok(Json(Listed { page: page.answer(count, users)?, unavailable: Vec::new() }));
@@ -84,10 +86,8 @@ pub async fn list(
             "A list of several apps ends after its first 500 entries; search, or name an app.";
         return Err(Problem::invalid().field("page", why));
     }
-    let (mut count, mut found) = match own {
-        true => own_users(&app, &query, page.end(), 0).await?,
-        false => (0, Vec::new()),
-    };
+    let (mut count, mut found) =
+        if own { own_users(&app, &query, page.end(), 0).await? } else { (0, Vec::new()) };
     let answers = peers.iter().map(|peer| app.directory.search(&app.relay, peer, &query));
     let mut unavailable = Vec::new();
     for (peer, answer) in peers.iter().zip(join_all(answers).await) {
