@@ -36,7 +36,7 @@ pub enum Answer {
     params(
         ("username" = Option<String>, Query, description = "A username of this app."),
         ("search" = Option<String>, Query, description = "A part of username, first or last name."),
-        ("ordering" = Option<Order>, Query, description = "The order of a search."),
+        ("ordering" = Option<String>, Query, description = "The order of a search."),
     ),
     responses(
         (status = 200, description = "The user, or the list.", body = Answer),

@@ -28,7 +28,8 @@ pub struct ListParams {
     #[param(example = "app-b")]
     app: Option<String>,
     /// The order; `username` unless it is given.
-    ordering: Option<Order>,
+    #[param(pattern = "^-?(username|created_at)$")]
+    ordering: Option<String>,
     /// For admins: only those of this app with a role.
     role: Option<AccountRole>,
     /// For admins: only those of this app who are active, or who are not.
@@ -74,17 +75,15 @@ pub async fn list(
     let order = query.order;
     let place = |state: &UserState| order.place(&state.user);
     if peers.is_empty() {
-        let mut found = match own {
-            true => own_users(&app, &query, &window).await?,
-            false => Vec::new(),
-        };
+        let mut found = if own { own_users(&app, &query, &window).await? } else { Vec::new() };
         if window.is_by_cursor() {
             found.sort_by_key(place);
             found = window.cut(found, place);
         }
-        let count = match own && page.needs_count(found.len()) {
-            true => Some(store::count(&mut app.db.read().await?, &app.name, &query).await?),
-            false => None,
+        let count = if own && page.needs_count(found.len()) {
+            Some(store::count(&mut app.db.read().await?, &app.name, &query).await?)
+        } else {
+            None
         };
         let found = page.answer(&window, count, found, place)?;
         let page = shown(&app, &user, found).await?;

@@ -5,9 +5,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use shared::address::AppName;
 use shared::models::{AccountRole, UserCard, fold};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
 
 /// Which users of an app are asked for, and in which order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -140,17 +137,6 @@ impl fmt::Display for Order {
         write!(f, "{minus}{field}")
     }
 }
-
-impl PartialSchema for Order {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .enum_values(Some(["username", "-username", "created_at", "-created_at"]))
-            .into()
-    }
-}
-
-impl ToSchema for Order {}
 
 /// Characters of a search, at most.
 pub const MAX_SEARCH: usize = 200;
