@@ -14,6 +14,7 @@ use crate::http::Origins;
 use crate::idempotency::Idempotency;
 use crate::messages::Outgoing;
 use crate::pictures::Pictures;
+use crate::redis::Redis;
 use crate::relay::Relay;
 use crate::search::Index;
 use crate::users::Directory;
@@ -46,6 +47,8 @@ pub struct App {
     pub outgoing: Outgoing,
     /// The way to the peers.
     pub relay: Relay,
+    /// What its replicas share beside the database, if the operator has given them something.
+    pub redis: Option<Arc<Redis>>,
 }
 
 /// What handlers are given.
@@ -57,6 +60,9 @@ pub enum StartError {
     /// The database cannot be opened or used.
     #[error("the database cannot be used: {0}")]
     Database(#[from] db::Error),
+    /// The URL of Redis is none; configuration has checked it before.
+    #[error("REDIS_URL is not valid")]
+    Redis,
     /// The keys are not sound; configuration has checked them before.
     #[error("FERNET_KEYS is not valid: {0}")]
     Keys(#[from] KeyringError),
@@ -70,6 +76,7 @@ pub enum StartError {
 impl App {
     /// Puts an app together over an open database.
     pub async fn new(config: &Config, db: Db, clock: Clock) -> Result<AppState, StartError> {
+        let redis = config.redis_url.as_ref().map(|url| Redis::new(&config.app, url)).transpose();
         clock.raise(crate::relay::last_moment(&db).await?);
         Ok(Arc::new(Self {
             name: config.app.clone(),
@@ -83,6 +90,7 @@ impl App {
             pictures: Pictures::new(),
             outgoing: Outgoing::start(&db, &clock),
             relay: Relay::new(config, &clock),
+            redis: redis.map_err(|_| StartError::Redis)?.map(Arc::new),
             db,
             clock,
         }))

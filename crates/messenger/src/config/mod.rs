@@ -104,6 +104,10 @@ pub const VARIABLES: &[Variable] = &[
     plain("COOKIE_SECURE", "Whether cookies go over TLS alone; true, false with DEBUG on http."),
     plain("SESSION_MAX_SECONDS", "How long a session lives, used or not; 7776000, 90 days."),
     plain("HEADER_TIMEOUT_SECONDS", "How long the headers of a request may take; 10."),
+    secret(
+        "REDIS_URL",
+        "redis://[user:password@]host[:port][/database], shared by the replicas of an app; none.",
+    ),
     plain("DEBUG", "true: readable logs instead of JSON, cookies without TLS; false."),
     plain("RUST_LOG", "What is logged, as tracing's EnvFilter reads it; info."),
 ];
@@ -144,6 +148,8 @@ pub struct Config {
     pub session_max: Duration,
     /// How long the headers of a request may take.
     pub header_timeout: Duration,
+    /// What the replicas share beside the database.
+    pub redis_url: Option<Secret>,
     /// Whether logs are for people.
     pub debug: bool,
     /// What is logged.
@@ -175,6 +181,7 @@ impl Config {
         let give_up = reader.parse("RELAY_GIVE_UP_SECONDS", "604800");
         let session_max = reader.seconds("SESSION_MAX_SECONDS", 90 * 24 * 3600, 3600);
         let header_timeout = reader.seconds("HEADER_TIMEOUT_SECONDS", 10, 1);
+        let redis_url = reader.redis_url();
         let debug = reader.parse("DEBUG", "false");
         let browsers = reader.browsers(public_url.as_deref(), debug.unwrap_or_default());
         let log = reader.text("RUST_LOG").unwrap_or("info").to_owned();
@@ -212,6 +219,7 @@ impl Config {
             browsers,
             session_max,
             header_timeout,
+            redis_url,
             debug,
             log,
         })
@@ -267,6 +275,15 @@ impl<'a> Reader<'a> {
         }
         self.wrong.push("DATABASE_URL must begin with sqlite:// or postgres://.".to_owned());
         None
+    }
+
+    fn redis_url(&mut self) -> Option<Secret> {
+        let url = self.text("REDIS_URL")?;
+        // The parser's words could repeat the password.
+        if !url.starts_with("redis://") || redis::Client::open(url).is_err() {
+            self.wrong.push("REDIS_URL must be redis://host, with user:password@, :port and /database where they are needed.".to_owned());
+        }
+        Some(Secret::new(url.to_owned()))
     }
 
     fn fernet_keys(&mut self) -> Option<Secret> {
@@ -413,6 +430,17 @@ mod tests {
         let secret = "s".repeat(40);
         let config = read(&[("RELAY_SECRET_APP_B", &secret)]).unwrap();
         assert_eq!(config.peers[0].secret.expose(), secret);
+    }
+
+    #[test]
+    fn redis_is_optional_and_its_password_is_not_shown() {
+        assert!(read(&[]).unwrap().redis_url.is_none());
+        let config = read(&[("REDIS_URL", "redis://:hush-hush@localhost:6379/1")]).unwrap();
+        assert!(!format!("{config:?}").contains("hush"));
+        for bad in ["localhost", "http://localhost", "redis://:hush@h:port", "rediss://h"] {
+            let text = read(&[("REDIS_URL", bad)]).unwrap_err();
+            assert!(text.contains("REDIS_URL") && !text.contains("hush"), "{text}");
+        }
     }
 
     #[test]
