@@ -93,9 +93,9 @@ impl Redis {
     fn is_due(&self) -> bool {
         let (now, due) = (self.millis(Duration::ZERO), self.retry_at.load(Ordering::Relaxed));
         let next = self.millis(PAUSE);
-        let mine =
-            self.retry_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        now >= due && mine
+        let turn =
+            || self.retry_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed);
+        now >= due && turn().is_ok()
     }
 
     fn found(&self) {
