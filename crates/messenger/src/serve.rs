@@ -1,5 +1,6 @@
 //! Running an app: accept, serve, and stop without losing anything.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +15,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use tower::util::MapRequest;
 
 use crate::app::{App, StartError};
 use crate::config::Config;
 use crate::db::Db;
-use crate::http::Explained;
+use crate::http::{Explained, RemoteAddress};
 use crate::idempotency;
 use crate::relay;
 use crate::router::{Service, Stack, router};
 use crate::search;
+use crate::settings;
 
 /// Headers of a request, at most.
 const MAX_HEADERS: usize = 100;
@@ -60,13 +63,14 @@ pub async fn serve(
         tracing::info!(app = %config.app, %address, keys = ?keyring.key_ids(), "serving");
     }
 
-    let housekeeping = tokio::spawn(idempotency::forget_regularly(app, relaying.clone()));
+    let housekeeping = tokio::spawn(idempotency::forget_regularly(app.clone(), relaying.clone()));
+    let following = tokio::spawn(settings::follow(app, relaying.clone()));
 
     accept(listener, service, config.header_timeout, stopping).await;
 
     // Requests are done; what they have left in the outbox will be sent by the next process.
     relaying.cancel();
-    for worker in workers.into_iter().chain([housekeeping]) {
+    for worker in workers.into_iter().chain([housekeeping, following]) {
         if let Err(error) = worker.await {
             tracing::error!(%error, "a background task failed");
         }
@@ -94,9 +98,9 @@ async fn accept(
             () = stopping.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection =
-                    graceful.watch(connection(stream, service.clone(), headers_within));
+            Ok((stream, remote)) => {
+                let connection = connection(stream, remote, service.clone(), headers_within);
+                let connection = graceful.watch(connection);
                 tokio::spawn(async move {
                     let _place = place;
                     if let Err(error) = connection.await {
@@ -116,20 +120,26 @@ async fn accept(
     }
 }
 
-type Connection = http1::Connection<
+fn connection(
+    stream: TcpStream,
+    remote: SocketAddr,
+    service: Service,
+    headers_within: Duration,
+) -> http1::Connection<
     TokioIo<Explained<TcpStream>>,
     TowerToHyperService<
-        tower::util::MapRequest<Service, fn(http::Request<Incoming>) -> axum::extract::Request>,
+        MapRequest<Service, impl Fn(http::Request<Incoming>) -> axum::extract::Request + Clone>,
     >,
->;
-
-fn connection(stream: TcpStream, service: Service, headers_within: Duration) -> Connection {
+> {
     // Small answers must not wait for each other.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
-    let into: fn(http::Request<Incoming>) -> axum::extract::Request =
-        |request| request.map(axum::body::Body::new);
+    let remote = RemoteAddress(remote.ip());
+    let into = move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(remote);
+        request.map(axum::body::Body::new)
+    };
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(headers_within)

@@ -15,6 +15,7 @@ use super::password::weakness;
 use super::store::{self, NewAccount};
 use crate::app::{App, AppState};
 use crate::http::Json;
+use crate::settings::Setting;
 
 /// Names that no person may have.
 const RESERVED: &[&str] = &[
@@ -85,6 +86,12 @@ pub async fn register(
     State(app): State<AppState>,
     Json(body): Json<Registration>,
 ) -> Result<impl IntoResponse, Problem> {
+    if !app.settings.is_on(Setting::RegistrationOpen) {
+        return Err(Problem::forbidden(
+            "registration_closed",
+            "This app takes no registrations at present.",
+        ));
+    }
     let profile = make(&app, body, Making::default()).await?;
     tracing::info!(user = %profile.card.id, "registered");
     Ok((StatusCode::CREATED, Json(profile)))

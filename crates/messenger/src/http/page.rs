@@ -8,9 +8,8 @@ use utoipa::IntoParams;
 
 use super::Params;
 use crate::app::AppState;
+use crate::settings::Setting;
 
-/// Results on a page that does not say how many it wants.
-const DEFAULT_SIZE: i64 = 20;
 /// Results on a page, at most.
 const MAX_SIZE: i64 = 100;
 
@@ -22,8 +21,8 @@ pub struct PageParams {
     /// The number of the page; 404 past the last one.
     #[param(minimum = 1, default = 1)]
     page: Option<i64>,
-    /// Results on a page.
-    #[param(minimum = 1, maximum = 100, default = 20)]
+    /// Results on a page; without it as many as the setting `PAGE_SIZE` says.
+    #[param(minimum = 1, maximum = 100)]
     page_size: Option<i64>,
 }
 
@@ -82,7 +81,8 @@ impl FromRequestParts<AppState> for PageRequest {
         const SIZE: &str = "This should be a whole number from 1 to 100.";
         let params: Params = parts.extract().await?;
         let page = params.parse("page", PAGE)?.unwrap_or(1);
-        let size = params.parse("page_size", SIZE)?.unwrap_or(DEFAULT_SIZE);
+        let size =
+            params.parse("page_size", SIZE)?.unwrap_or_else(|| app.settings.get(Setting::PageSize));
         let mut problem = Problem::invalid();
         if page < 1 {
             problem = problem.field("page", PAGE);
