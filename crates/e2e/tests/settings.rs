@@ -143,11 +143,11 @@ async fn each_setting_is_used_at_once(database: Database) {
 
     let send = |content: &str| json!({ "recipient": "carol", "content": content });
     // Characters, not bytes.
-    let sent = admin.post("/api/messages/send/", &send("ten→→→→→→→")).await.expect(201);
+    let exact = admin.post("/api/messages/send/", &send("ten→→→→→→→")).await.expect(201);
     let long = admin.post("/api/messages/send/", &send("eleven cha.")).await;
     let long = long.problem(400, "invalid");
     assert!(long.json["errors"]["content"][0].as_str().unwrap().contains("10"), "{long:#?}");
-    let path = format!("/api/chats/messages/{}/", sent.str("id"));
+    let path = format!("/api/chats/messages/{}/", exact.str("id"));
     admin.patch(&path, &json!({ "content": "eleven cha." })).await.problem(400, "invalid");
 
     let body = json!({ "email": "dan@example.org", "password": "staple of plums, twice" });

@@ -120,17 +120,15 @@ async fn accept(
     }
 }
 
+type Connection<F> =
+    http1::Connection<TokioIo<Explained<TcpStream>>, TowerToHyperService<MapRequest<Service, F>>>;
+
 fn connection(
     stream: TcpStream,
     remote: SocketAddr,
     service: Service,
     headers_within: Duration,
-) -> http1::Connection<
-    TokioIo<Explained<TcpStream>>,
-    TowerToHyperService<
-        MapRequest<Service, impl Fn(http::Request<Incoming>) -> axum::extract::Request + Clone>,
-    >,
-> {
+) -> Connection<impl Fn(http::Request<Incoming>) -> axum::extract::Request + Clone> {
     // Small answers must not wait for each other.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");

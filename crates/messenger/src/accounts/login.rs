@@ -40,7 +40,7 @@ pub struct Tokens {
     pub refresh_token: String,
     token_type: &'static str,
     /// Seconds that the access token lives.
-    pub expires_in: i64,
+    pub expires_in: u64,
     pub user: Profile,
     #[serde(skip)]
     pub session: SessionId,
@@ -163,7 +163,7 @@ pub fn tokens(
         access_token: app.accounts.access.issue(card.id, &card.username, role, session)?,
         refresh_token: refresh.text(),
         token_type: "Bearer",
-        expires_in: app.accounts.access.lifetime(),
+        expires_in: app.accounts.access.lifetime().unsigned_abs(),
         user: account.profile(&app.accounts.fields)?,
         session,
     })

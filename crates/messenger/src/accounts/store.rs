@@ -8,8 +8,6 @@ use shared::problem::Problem;
 use shared::time::Timestamp;
 use uuid::Uuid;
 
-use uuid::Uuid;
-
 use super::details::Details;
 use super::devices::Device;
 use super::sessions::SessionUser;
