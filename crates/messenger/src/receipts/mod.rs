@@ -102,17 +102,17 @@ async fn advance(
 ) -> Result<Vec<Moved>> {
     // In one order, so that two transactions cannot wait for each other.
     moves.sort_unstable_by(|a, b| a.register.cmp(&b.register));
-    let moved = store::advance(conn, &moves, now).await?;
+    let changed = store::advance(conn, &moves, now).await?;
     let mut events: BTreeMap<&AppName, Vec<NewEvent>> = BTreeMap::new();
-    let news = |moved: &&Moved| moved.delivered.is_some() || moved.seen.is_some();
-    for moved in moved.iter().filter(|moved| moved.untold == 1).filter(news) {
-        let event = NewEvent { kind: EventKind::Receipt, subject: moved.id, trace, at: now };
-        events.entry(&moved.register.origin).or_default().push(event);
+    let news = |row: &&Moved| row.delivered.is_some() || row.seen.is_some();
+    for row in changed.iter().filter(|row| row.untold == 1).filter(news) {
+        let event = NewEvent { kind: EventKind::Receipt, subject: row.id, trace, at: now };
+        events.entry(&row.register.origin).or_default().push(event);
     }
     for (peer, events) in events {
         relay::append(conn, peer, &events).await?;
     }
-    Ok(moved)
+    Ok(changed)
 }
 
 /// Says what has moved, after the commit.

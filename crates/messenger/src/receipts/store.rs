@@ -71,15 +71,15 @@ pub async fn advance(conn: &mut Conn, moves: &[Move], now: Timestamp) -> Result<
         },
         read,
     );
-    let mut moved = rows.await?;
+    let mut changed = rows.await?;
     let given: HashMap<_, _> = moves.iter().map(|row| (&row.register, row)).collect();
-    for moved in &mut moved {
-        let Some(given) = given.get(&moved.register) else { continue };
+    for row in &mut changed {
+        let Some(given) = given.get(&row.register) else { continue };
         // A register that stands where it was told to go, since it was told to, has just gone there.
-        moved.delivered = moved.delivered.filter(|now| now.is_of(&given.delivered));
-        moved.seen = moved.seen.filter(|now| now.is_of(&given.seen));
+        row.delivered = row.delivered.filter(|now| now.is_of(&given.delivered));
+        row.seen = row.seen.filter(|now| now.is_of(&given.seen));
     }
-    Ok(moved)
+    Ok(changed)
 }
 
 fn progress(row: &Row) -> Result<Progress> {
