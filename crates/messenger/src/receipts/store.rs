@@ -138,13 +138,13 @@ pub async fn mark_read(
     reader: UserId,
     all: Timestamp,
     last: Timestamp,
-) -> Result<()> {
+) -> Result<bool> {
     const UPDATE: &str = "UPDATE participants SET
             read_at = CASE WHEN read_at < $3 THEN $3 ELSE read_at END,
             read_until = CASE WHEN read_until < $4 THEN $4 ELSE read_until END
         WHERE conversation_id = $1 AND user_id = $2 AND (read_at < $3 OR read_until < $4)";
     let query = conn.sql(UPDATE).bind(conversation.uuid()).bind(reader.uuid());
-    query.bind(all.micros()).bind(last.micros()).execute().await.map(|_| ())
+    Ok(query.bind(all.micros()).bind(last.micros()).execute().await? == 1)
 }
 
 /// Whether a user lets others know what they have read.

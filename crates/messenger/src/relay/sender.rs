@@ -277,7 +277,11 @@ impl Sender {
             // Registered before the table is read, so that nothing is missed in between.
             let news = signals.news.notified();
             match self.step(&client, greet, &stopping).await {
-                Ok(0) => {
+                // Another process sends to this peer; there is nothing to do but to be there when it is not.
+                Ok(None) => {
+                    stopping.run_until_cancelled(sleep(POLL)).await;
+                }
+                Ok(Some(0)) => {
                     (failures, greet) = (0, false);
                     tokio::select! {
                         () = news => {}
@@ -285,7 +289,7 @@ impl Sender {
                         () = stopping.cancelled() => {}
                     }
                 }
-                Ok(_) => (failures, greet) = (0, false),
+                Ok(Some(_)) => (failures, greet) = (0, false),
                 Err(failure) => {
                     let wait = failure.retry_after.unwrap_or_else(|| wait(failures));
                     if failures == 0 {
@@ -308,30 +312,30 @@ impl Sender {
         }
     }
 
-    /// Claims, delivers and settles one batch, and gives the number of its events.
+    /// Claims, delivers and settles one batch, and gives the number of its events; `None` if another process does that.
     async fn step(
         &self,
         client: &PeerClient,
         greet: bool,
         stopping: &CancellationToken,
-    ) -> Result<usize, Delivery> {
+    ) -> Result<Option<usize>, Delivery> {
         let failed = |problem: Problem| Delivery::failed(problem.to_string());
-        let Some(claimed) = self.claim().await.map_err(failed)? else { return Ok(0) };
+        let Some(claimed) = self.claim().await.map_err(failed)? else { return Ok(None) };
         let events = claimed.batch.events.len();
         if events == 0 && !greet {
-            return Ok(0);
+            return Ok(Some(0));
         }
         let answer = tokio::select! {
             answer = client.deliver(&claimed.batch) => answer,
             // The peer may have it or not; the next process will find out.
-            () = stopping.cancelled() => return Ok(0),
+            () = stopping.cancelled() => return Ok(Some(0)),
         };
         if answer.as_ref().is_err_and(|failure| failure.stale_stream) {
             self.restart(claimed.fence).await.map_err(failed)?;
         }
         let answer = answer?;
         self.settle(&claimed, answer).await.map_err(failed)?;
-        Ok(events)
+        Ok(Some(events))
     }
 }
 
