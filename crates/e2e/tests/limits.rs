@@ -3,9 +3,7 @@
 #[path = "support/problem.rs"]
 mod problem;
 
-use e2e::{
-    Client, Database, Disturbance, Pair, Redis, Reply, Wire, eventually, on_both_databases,
-};
+use e2e::{Client, Database, Disturbance, Pair, Redis, Reply, Wire, eventually, on_both_databases};
 use http::Method;
 use problem::IsProblem;
 use serde_json::json;

@@ -18,7 +18,7 @@ impl Cluster {
         if !Database::Postgres.is_to_be_tested() {
             return None;
         }
-        let redis = Redis::start().await;
+        let redis = Redis::start().await?;
         let mut pair = ProcessPair::start(Database::Postgres).await;
         assert!(pair.a.terminate().await);
         pair.a.set("REDIS_URL", &redis.url());

@@ -137,10 +137,7 @@ async fn accept(
 }
 
 /// Serves a connection to its end, or, once `stopping` is cancelled, to that of the request under way.
-async fn until_done<F>(
-    connection: Connection<F>,
-    stopping: &CancellationToken,
-) -> hyper::Result<()>
+async fn until_done<F>(connection: Connection<F>, stopping: &CancellationToken) -> hyper::Result<()>
 where
     F: Fn(http::Request<Incoming>) -> axum::extract::Request + Clone + Send + 'static,
 {
