@@ -50,7 +50,7 @@ use hub::Hub;
 use presence::Presence;
 use replicas::Replicas;
 pub use signals::take as take_signals;
-pub use store::append;
+pub use store::{Way, append, append_status, append_way};
 use typing::Typists;
 
 /// Sockets that read at once what they have missed, at most.

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::audience::Listener;
 use super::cursor::Cursor;
-use super::entry::{Entry, NewEntry};
-use crate::db::{Conn, Insert, Result, Row};
+use super::entry::{Entry, EventKind, NewEntry};
+use crate::db::{Conn, Insert, Result, Row, Statement};
 
 static APPEND: Insert = Insert::new(
     "INSERT INTO event_log (kind, conversation_id, subject, user_id, created_at) VALUES",
@@ -26,6 +26,61 @@ pub async fn append(conn: &mut Conn, entries: &[NewEntry]) -> Result<()> {
                 .bind(entry.only.map(UserId::uuid))
                 .bind(entry.at.micros())
         })
+        .await
+        .map(|_| ())
+}
+
+/// Writes that messages have come further, each for its sender alone, in the transaction in which they do.
+pub async fn append_status(conn: &mut Conn, messages: &[Uuid], now: Timestamp) -> Result<()> {
+    let Some(last) = messages.last() else { return Ok(()) };
+    let mut statement = Statement::on(conn);
+    let (kind, now) = (statement.number(STATUS), statement.number(now.micros()));
+    // Padded, so that few distinct statements are prepared.
+    let padding = messages.len().next_power_of_two() - messages.len();
+    let padded = messages.iter().chain(std::iter::repeat_n(last, padding));
+    let places: Vec<String> = padded.map(|id| statement.id(*id)).collect();
+    let text = format!(
+        "INSERT INTO event_log (kind, conversation_id, subject, user_id, created_at)
+         SELECT CAST({kind} AS SMALLINT), conversation_id, id, sender_id, CAST({now} AS BIGINT)
+         FROM messages WHERE id IN ({}) ORDER BY created_at, id",
+        places.join(",")
+    );
+    statement.run(conn, text).execute().await.map(|_| ())
+}
+
+const STATUS: i64 = EventKind::MessageStatus.number() as i64;
+
+/// A reader's way through the messages that the users of an app have written in a conversation.
+pub struct Way<'a> {
+    /// Where the messages are.
+    pub conversation: ConversationId,
+    /// The app of those who have written them.
+    pub origin: &'a AppName,
+    /// Those after this moment.
+    pub from: Timestamp,
+    /// Up to this one.
+    pub to: Timestamp,
+}
+
+/// The same for the messages that a reader has been handed or has read at once; of many only the newest, as those before
+/// them have come as far.
+pub async fn append_way(conn: &mut Conn, way: &Way<'_>, now: Timestamp) -> Result<()> {
+    const INSERT: &str =
+        "INSERT INTO event_log (kind, conversation_id, subject, user_id, created_at)
+        SELECT CAST($6 AS SMALLINT), conversation_id, id, sender_id, CAST($5 AS BIGINT) FROM (
+            SELECT m.conversation_id, m.id, m.sender_id, m.created_at
+            FROM messages m JOIN users u ON u.id = m.sender_id
+            WHERE m.conversation_id = $1 AND u.app = $2 AND m.created_at > $3 AND m.created_at <= $4
+            ORDER BY m.created_at DESC, m.id DESC LIMIT 50) AS newest
+        ORDER BY created_at, id";
+    conn.sql(INSERT)
+        .bind(way.conversation.uuid())
+        .bind(way.origin.to_string())
+        .bind(way.from.micros())
+        .bind(way.to.micros())
+        .bind(now.micros())
+        .bind(STATUS)
+        .execute()
         .await
         .map(|_| ())
 }

@@ -57,14 +57,14 @@ pub async fn read(
                 }
             });
             let nothing = Progress::default().to;
-            let moves = moves.filter(|row| row.read_to > nothing).collect();
+            let moves: Vec<_> = moves.filter(|row| row.read_to > nothing).collect();
             if store::mark_read(conn, conversation, reader, all, last).await? {
                 // Their other devices count what is unread anew.
                 let entry =
                     NewEntry::conversation(EventKind::ConversationUpdated, conversation, now);
                 realtime::append(conn, &[entry.only_for(reader)]).await?;
             }
-            advance(conn, moves, trace, now).await
+            advance(conn, &own, moves, trace, now).await
         })
     });
     let moved = moved.await?;

@@ -229,7 +229,7 @@ pub async fn page(
     });
     let (limit, offset) = (statement.number(window.limit), statement.number(window.offset));
     let text = format!(
-        "SELECT u.id, u.username, u.app, u.first_name, u.last_name,
+        "SELECT u.id, u.username, u.app, u.first_name, u.last_name, u.picture,
             COALESCE(r.delivered_from, 0), COALESCE(r.delivered_to, 0),
             COALESCE(r.delivered_at, 0), COALESCE(r.seen_from, 0), COALESCE(r.seen_to, 0),
             COALESCE(r.seen_at, 0), f.reason,

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::conversations;
 use crate::db::Conn;
 use crate::messages;
+use crate::realtime;
 use crate::receipts::{self, StatusChange};
 use crate::users;
 
@@ -161,8 +162,9 @@ impl Sender {
                         at: now,
                     })
                     .collect();
-                store::append(conn, &peer, &events).await?;
                 relayed.append(&mut failed);
+                realtime::append_status(conn, &relayed, now).await?;
+                store::append(conn, &peer, &events).await?;
                 Ok(Some(relayed))
             })
         });
@@ -204,7 +206,7 @@ impl Sender {
     }
 
     async fn give_up(&self, oldest: Timestamp) -> Result<(), Problem> {
-        let peer = self.peer.clone();
+        let (peer, now) = (self.peer.clone(), self.app.clock.now());
         let given_up = self.app.db.write(move |conn| {
             Box::pin(async move {
                 let (mut failed, mut registers) = (Vec::new(), Vec::new());
@@ -219,6 +221,8 @@ impl Sender {
                     }
                 }
                 receipts::forget_untold(conn, &registers).await?;
+                let ids: Vec<Uuid> = failed.iter().map(|id: &MessageId| id.uuid()).collect();
+                realtime::append_status(conn, &ids, now).await?;
                 Ok::<_, Problem>(failed)
             })
         });
