@@ -20,3 +20,4 @@ pub mod router;
 pub mod serve;
 pub mod telemetry;
 pub mod users;
+pub mod web;

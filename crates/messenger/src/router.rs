@@ -16,7 +16,7 @@ use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::AppState;
-use crate::{accounts, conversations, health, http, messages, openapi, relay, users};
+use crate::{accounts, conversations, health, http, messages, openapi, relay, users, web};
 
 /// How an app stacks the encryption layers around the routes that carry content: what AppA and AppB differ in.
 pub type Stack = fn(Router<AppState>, Arc<Keyring>, Clock) -> Router<AppState>;
@@ -43,6 +43,7 @@ pub(crate) fn others() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .nest("/api", accounts::routes())
         .nest("/api", openapi::routes())
+        .nest("/api", web::routes())
         .nest("/api/users", users::routes())
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .nest("/relay/v1", relay::routes())
@@ -55,7 +56,7 @@ pub fn router(app: AppState, keyring: Arc<Keyring>, stack: Stack) -> Service {
     // The layers seal in the name of the caller, so authentication comes before them.
     let content = stack(content.into(), keyring, app.clock.clone())
         .route_layer(middleware::from_fn_with_state(app.clone(), accounts::authenticate));
-    let routes = content.merge(others()).with_state(app.clone());
+    let routes = content.merge(others()).fallback(web::page).with_state(app.clone());
 
     let service = ServiceBuilder::new()
         // Outermost: whatever happens below, the answer is finished here.

@@ -39,6 +39,7 @@ use access_token::AccessTokens;
 use cookies::Cookies;
 use csrf::CsrfTokens;
 pub use current_user::{CurrentUser, authenticate, bearer};
+pub use password::LENGTH as PASSWORD_LENGTH;
 use password::Passwords;
 use refresh_token::RefreshTokens;
 use sessions::Sessions;

@@ -22,7 +22,7 @@ pub(crate) use store::state_columns;
 pub use store::{by_ids, fail, merge, owners, relayed, state, visible};
 
 /// Characters of a message, at most.
-const MAX_CHARACTERS: usize = 20_000;
+pub const MAX_CHARACTERS: usize = 20_000;
 
 /// The routes under `/api/chats/messages`, which the encryption layers wrap.
 pub fn routes() -> OpenApiRouter<AppState> {
