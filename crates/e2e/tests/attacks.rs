@@ -392,16 +392,7 @@ async fn nobody_reaches_what_is_not_theirs(database: Database) {
         async move { alice.post("/api/chats/messages/", &body).await.expect(201).str("id") }
     };
     let early = send("while everybody was there").await;
-    // There is no route to leave by yet.
-    let mut sql = Sql::open(&pair.a.storage).await;
-    let user = sql.id(&left.get("/api/auth/me/").await.expect(200).str("id"));
-    let now = shared::time::Clock::system().wall().micros();
-    sql.change(&format!("UPDATE participants SET left_at = {now} WHERE user_id = {user}")).await;
-    let answer = json!({ "conversation": group, "content": "x", "parent": UNKNOWN });
-    eventually("the app knows who has left", || async {
-        (left.post("/api/chats/messages/", &answer).await.status == 404).then_some(())
-    })
-    .await;
+    left.delete(&format!("/api/chats/conversations/{group}/participants/left/")).await.expect(204);
     let late = send("after one has left").await;
     let outside = |name, client: Client, outside| Caller { name, client, outside };
     let mut stolen = pair.a.client();
@@ -413,6 +404,7 @@ async fn nobody_reaches_what_is_not_theirs(database: Database) {
         outside("one who has left", left.clone(), 404),
     ];
     let conversation = format!("/api/chats/conversations/{group}/");
+    let participants = format!("{conversation}participants/");
     let message = |id: &str| format!("/api/chats/messages/{id}/");
     for Caller { name, client, outside } in &callers {
         let text = json!({ "content": "not yours" });
@@ -430,6 +422,15 @@ async fn nobody_reaches_what_is_not_theirs(database: Database) {
         if *name != "one who has left" {
             replies.extend([
                 client.get(&conversation).await,
+                client.patch(&conversation, &json!({ "title": "x" })).await,
+                client.patch(&conversation, &json!({ "title": "" })).await,
+                client.delete(&conversation).await,
+                client.post(&participants, &json!({ "participants": ["eve"] })).await,
+                client.post(&participants, &json!({ "participants": ["nobody"] })).await,
+                client.patch(&format!("{participants}bob/"), &json!({ "role": "admin" })).await,
+                client.patch(&format!("{participants}nobody/"), &json!({ "role": "admin" })).await,
+                client.delete(&format!("{participants}bob/")).await,
+                client.delete(&format!("{participants}eve/")).await,
                 client.get(&format!("{conversation}messages/")).await,
                 client.get(&message(&early)).await,
                 client.patch(&message(&early), &text).await,

@@ -1,14 +1,52 @@
 //! A whole run with texts that are easily found again, and a search for them in everything that is kept or sent:
 //! databases with their WAL, the wire between the apps, and the logs of both, at the most talkative level.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use e2e::{Client, Database, ProcessPair, eventually, on_both_databases};
 use http::Method;
 use serde_json::json;
+use sha2::{Digest, Sha256, Sha384, Sha512};
 
 on_both_databases!(no_text_password_or_token_is_found_anywhere_outside_the_edge);
 
 fn holds(haystack: &[u8], needle: &str) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
+
+/// What anybody makes of the word that stands in every text here.
+fn unkeyed_hashes() -> Vec<Vec<u8>> {
+    const MD5: u128 = 0x1a93b59c9a4c9da9b85259447e678c76;
+    const SHA1: &str = "b47ddfd6afd2a9c383947c898d5b43ff0ef50eb8";
+    let sha1 = (0..20).map(|n| u8::from_str_radix(&SHA1[2 * n..2 * n + 2], 16).unwrap());
+    let mut hashes = vec![MD5.to_be_bytes().to_vec(), sha1.collect()];
+    for word in ["canary", "canary\n"] {
+        hashes.push(Sha256::digest(word).to_vec());
+        hashes.push(Sha512::digest(word).to_vec());
+        hashes.push(Sha384::digest(word).to_vec());
+    }
+    hashes
+}
+
+/// The first 64 bits of a hash, in every way in which they might be kept.
+fn forms(hash: &[u8]) -> Vec<Vec<u8>> {
+    let first: [u8; 8] = hash[..8].try_into().unwrap();
+    let (big, little) = (i64::from_be_bytes(first), i64::from_le_bytes(first));
+    vec![
+        first.to_vec(),
+        little.to_be_bytes().to_vec(),
+        format!("{big:016x}").into_bytes(),
+        format!("{little:016x}").into_bytes(),
+        format!("{big}").into_bytes(),
+        format!("{little}").into_bytes(),
+    ]
+}
+
+/// What the apps have sent each other to find messages by, as bytes.
+fn terms_on(wire: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(wire).into_owned();
+    let sent = text.split("\"terms\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+    sent.flat_map(|terms| URL_SAFE_NO_PAD.decode(terms).unwrap()).collect()
 }
 
 async fn arrives(client: &Client, conversation: &str, text: &str) {
@@ -47,6 +85,15 @@ async fn no_text_password_or_token_is_found_anywhere_outside_the_edge(database: 
     }
     let wrong = json!({ "username": alice.name, "password": "canary-eleven" });
     alice.post("/api/auth/login/", &wrong).await.expect(401);
+    // The words of a search go no further than those of a text.
+    for query in ["search=canary+SINGS", "search=Canary%21&page_size=1", "se%61rch=%63anary"] {
+        for path in ["/api/chats/messages/", "/api/messages/inbox/"] {
+            alice.get(&format!("{path}?{query}")).await.expect(200);
+        }
+    }
+    let found = bob.get("/api/chats/messages/?search=CANARY").await.expect(200);
+    assert!(found.json["count"].as_i64() >= Some(2), "{found:#?}");
+    alice.get(&format!("/api/chats/messages/?search=canary{}", "x".repeat(99))).await.expect(400);
     alice.get("/api/messages/inbox/").await.expect(200);
     bob.get("/api/chats/conversations/").await.expect(200);
     eventually("everything is settled", || async {
@@ -64,6 +111,7 @@ async fn no_text_password_or_token_is_found_anywhere_outside_the_edge(database: 
     places.push(("database of B", pair.b.storage.dump().await));
     places.push(("wire from A", pair.a_to_b.recorded()));
     places.push(("wire from B", pair.b_to_a.recorded()));
+    places.push(("terms on the wire from A", terms_on(&pair.a_to_b.recorded())));
     places.push(("log of A", pair.a.log()));
     places.push(("log of B", pair.b.log()));
     let secrets = [&alice, &bob]
@@ -75,17 +123,25 @@ async fn no_text_password_or_token_is_found_anywhere_outside_the_edge(database: 
         for secret in secrets.iter().flatten() {
             assert!(!holds(bytes, secret), "a token is in the {place}");
         }
+        for hash in unkeyed_hashes() {
+            for form in forms(&hash) {
+                let found = bytes.windows(form.len()).any(|window| window == form);
+                assert!(!found, "a hash of a word that anybody can make is in the {place}");
+            }
+        }
         // The search does find what is there.
         if place.starts_with("log") {
             assert!(holds(bytes, "serving") && holds(bytes, "received"), "{place}");
+        } else if place.starts_with("terms") {
+            assert!(bytes.len() > 5 * 8, "there are {place}");
         } else {
             assert!(holds(bytes, "gAAAA"), "there are Fernet tokens in the {place}");
         }
     }
     // One request is followed by its trace from the log of one app to that of the other.
     let (a, b) = (
-        String::from_utf8_lossy(&places[6].1).into_owned(),
         String::from_utf8_lossy(&places[7].1).into_owned(),
+        String::from_utf8_lossy(&places[8].1).into_owned(),
     );
     let received = b
         .lines()

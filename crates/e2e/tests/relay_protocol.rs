@@ -2,6 +2,8 @@
 //! as AppB, straight to AppA.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/problem.rs"]
 mod problem;
 #[path = "support/raw.rs"]
@@ -14,20 +16,17 @@ mod sql;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use e2e::{Client, Database, Pair, Reply, eventually, on_both_databases};
+use e2e::{Client, Database, Pair, eventually, on_both_databases};
 use futures::future::join_all;
 use http::Method;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, Header};
+use peer::{OTHER, World, claims, header, outcomes, sign, user};
 use problem::IsProblem;
 use raw::raw;
 use seal::Token;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use shared::address::Address;
-use shared::id::{ConversationId, EventId, MessageId, StreamId, UserId};
+use shared::id::StreamId;
 use shared::relay::{EVENTS_PATH, MAX_BATCH};
-use shared::time::{Clock, Timestamp};
-use sql::Sql;
 
 on_both_databases!(
     only_a_request_that_a_peer_has_signed_is_taken,
@@ -45,204 +44,6 @@ on_both_databases!(
     a_new_stream_takes_over_and_the_old_one_is_stale,
     a_token_that_does_not_open_is_stored_and_shown_as_unreadable,
 );
-
-const OTHER: &str = "0190a5d0-ac96-774b-8cce-b302099a8057";
-
-/// AppB, as the test plays it, and what it speaks of.
-struct World {
-    pair: Pair,
-    /// A user of AppA.
-    alice: Client,
-    /// The same, as everybody sees her.
-    card: Value,
-    /// A user that AppB has.
-    bob: Value,
-    /// The direct conversation of the two.
-    conversation: String,
-    stream: StreamId,
-    clock: Clock,
-}
-
-/// The claims of a service token for a request with this body.
-fn claims(body: &[u8]) -> Value {
-    let now = Clock::system().wall().seconds();
-    json!({
-        "iss": "app-b", "aud": "app-a", "iat": now, "exp": now + 60, "jti": OTHER,
-        "htm": "POST", "htu": EVENTS_PATH,
-        "digest": URL_SAFE_NO_PAD.encode(Sha256::digest(body)),
-    })
-}
-
-fn header() -> Header {
-    Header {
-        typ: Some("relay+jwt".to_owned()),
-        kid: Some("app-b".to_owned()),
-        ..Header::new(Algorithm::HS256)
-    }
-}
-
-fn sign(header: &Header, claims: &Value, secret: &str) -> String {
-    encode(header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
-}
-
-/// What became of each event: `stored`, `early`, or the code of its refusal.
-#[track_caller]
-fn outcomes(reply: &Reply) -> Vec<String> {
-    let results = reply.json["results"].as_array().unwrap_or_else(|| panic!("{reply:#?}"));
-    let outcome = |result: &Value| match result["outcome"].as_str().unwrap() {
-        "refused" => result["code"].as_str().unwrap().to_owned(),
-        other => other.to_owned(),
-    };
-    results.iter().map(outcome).collect()
-}
-
-impl World {
-    /// Both apps, Alice at AppA, and events 1 (Bob begins their direct conversation) of a fresh stream taken in.
-    async fn new(database: Database) -> Self {
-        let mut world = Self::empty(database).await;
-        let begin = world.conversation_event(1, world.direct());
-        let reply = world.deliver(vec![begin]).await;
-        assert_eq!(outcomes(&reply), ["stored"], "{reply:#?}");
-        world.stream = serde_json::from_value(reply.json["stream"].clone()).unwrap();
-        world
-    }
-
-    async fn empty(database: Database) -> Self {
-        let pair = Pair::start(database).await;
-        let alice = pair.a.client().join("alice").await;
-        let card = alice.get("/api/auth/me/").await.expect(200).json;
-        let clock = Clock::system();
-        let bob = user(&clock, "bob", "app-b");
-        let (one, other): (Address, Address) =
-            ("alice@app-a".parse().unwrap(), "bob@app-b".parse().unwrap());
-        let conversation = ConversationId::direct(&one, &other).to_string();
-        let stream = StreamId::mint(clock.now());
-        Self { pair, alice, card, bob, conversation, stream, clock }
-    }
-
-    fn now(&self) -> String {
-        self.clock.now().to_string()
-    }
-
-    fn keys(&self) -> &str {
-        self.pair.a.config.fernet_keys.expose()
-    }
-
-    async fn post(&self, body: Vec<u8>) -> Reply {
-        let token = sign(&header(), &claims(&body), &self.pair.relay_secret);
-        self.post_with(&token, body).await
-    }
-
-    async fn post_with(&self, token: &str, body: Vec<u8>) -> Reply {
-        let peer = self.pair.a.client();
-        let request = peer.request(Method::POST, EVENTS_PATH).bearer_auth(token);
-        peer.run(request.header("content-type", "application/json").body(body)).await
-    }
-
-    fn batch(&self, events: Vec<Value>) -> Value {
-        let mut batch = json!({ "origin": "app-b", "stream": self.stream });
-        batch["events"] = Value::Array(events);
-        batch
-    }
-
-    async fn deliver(&self, events: Vec<Value>) -> Reply {
-        let body = serde_json::to_vec(&self.batch(events)).unwrap();
-        self.post(body).await.expect(200)
-    }
-
-    fn event(&self, seq: i64, body: &Value) -> Value {
-        json!({ "id": EventId::of(self.stream, seq), "seq": seq, "body": body })
-    }
-
-    fn message_event(&self, seq: i64, state: Value) -> Value {
-        let mut event = self.event(seq, &json!({ "type": "message" }));
-        event["body"]["data"] = state;
-        event
-    }
-
-    fn conversation_event(&self, seq: i64, state: Value) -> Value {
-        let mut event = self.event(seq, &json!({ "type": "conversation" }));
-        event["body"]["data"] = state;
-        event
-    }
-
-    fn participant(&self, user: &Value, role: &str) -> Value {
-        let now = self.now();
-        json!({
-            "user": user, "role": role, "joined_at": now, "left_at": null,
-            "change": { "at": now, "app": "app-b" },
-        })
-    }
-
-    /// Bob's and Alice's direct conversation, as Bob begins it.
-    fn direct(&self) -> Value {
-        let now = self.now();
-        json!({
-            "id": self.conversation, "kind": "direct", "title": null,
-            "title_change": { "at": now, "app": "app-b" },
-            "created_by": self.bob["id"], "created_at": now,
-            "participants": [
-                self.participant(&self.bob, "member"), self.participant(&self.card, "member"),
-            ],
-        })
-    }
-
-    /// A group of Bob's.
-    fn group(&self, others: &[&Value]) -> Value {
-        let mut group = self.direct();
-        group["id"] = json!(ConversationId::mint(self.clock.now()));
-        group["kind"] = json!("group");
-        group["title"] = json!("A group");
-        let mut participants = vec![self.participant(&self.bob, "owner")];
-        participants.extend(others.iter().map(|user| self.participant(user, "member")));
-        group["participants"] = json!(participants);
-        group
-    }
-
-    /// A new message of Bob's to Alice.
-    fn message(&self, text: &str) -> Value {
-        let id = MessageId::mint(self.clock.now()).to_string();
-        let sender = self.bob["id"].as_str().unwrap();
-        json!({
-            "id": id, "conversation": self.conversation, "sender": sender, "parent": null,
-            "content": Token::seal(self.keys(), &id, sender, 0, text).wire(), "revision": 0,
-            "created_at": self.now(), "edited_at": null, "deleted_at": null,
-        })
-    }
-
-    /// The message with a later text.
-    fn edited(&self, message: &Value, revision: i64, text: &str) -> Value {
-        let mut edited = message.clone();
-        let (id, sender) = (message["id"].as_str().unwrap(), message["sender"].as_str().unwrap());
-        edited["revision"] = json!(revision);
-        edited["content"] = json!(Token::seal(self.keys(), id, sender, revision, text).wire());
-        edited["edited_at"] = json!(Timestamp::from_micros(revision));
-        edited
-    }
-
-    fn deleted(&self, message: &Value) -> Value {
-        let mut deleted = message.clone();
-        deleted["content"] = Value::Null;
-        deleted["deleted_at"] = json!(self.now());
-        deleted
-    }
-
-    /// The texts that Alice sees in the conversation.
-    async fn seen(&self) -> Vec<String> {
-        self.alice.read(&self.conversation).await
-    }
-
-    async fn sql(&self) -> Sql {
-        Sql::open(&self.pair.a.storage).await
-    }
-}
-
-fn user(clock: &Clock, name: &str, app: &str) -> Value {
-    json!({
-        "id": UserId::mint(clock.now()), "username": name, "app": app,
-        "first_name": "", "last_name": "",
-    })
-}
 
 async fn only_a_request_that_a_peer_has_signed_is_taken(database: Database) {
     let world = World::new(database).await;
@@ -625,7 +426,8 @@ async fn a_peer_speaks_for_its_own_users_alone(database: Database) {
     assert_eq!(carol.read(conversation).await, ["between users of this app"]);
     // Who has left speaks no more.
     let mut without = world.group(&[&world.card, &dave]);
-    without["participants"][2]["left_at"] = json!(world.now());
+    let leave = json!({ "deed": "remove", "user": dave["id"] });
+    without["changes"].as_array_mut().unwrap().push(world.change(&dave, leave));
     let late = json!({ "conversation": without["id"], "sender": dave["id"] });
     let mut message = world.message("too late");
     message.as_object_mut().unwrap().extend(late.as_object().unwrap().clone());
@@ -664,7 +466,7 @@ async fn a_peer_begins_only_conversations_that_it_may(database: Database) {
     control["first_name"] = json!("a\u{0}b");
     let mut endless = dave.clone();
     endless["last_name"] = json!("x".repeat(10_000));
-    let left = |index: usize| format!("/participants/{index}/left_at");
+    let ages_ago = "2001-01-01T00:00:00Z";
     let far = json!(world.clock.now().after(std::time::Duration::from_hours(48)).to_string());
     let cases = [
         ("by a user of this app", change(with_alice(), "/created_by", world.card["id"].clone())),
@@ -675,9 +477,14 @@ async fn a_peer_begins_only_conversations_that_it_may(database: Database) {
             state
         }),
         ("of nobody here", world.group(&[&dave])),
-        ("that everybody here has left", change(with_alice(), &left(1), json!(world.now()))),
+        ("that everybody here has left", {
+            let mut state = with_alice();
+            let remove = json!({ "deed": "remove", "user": world.card["id"] });
+            state["changes"].as_array_mut().unwrap().push(world.change(&world.bob, remove));
+            state
+        }),
         ("of one person", world.group(&[])),
-        ("of nobody", change(with_alice(), "/participants", json!([]))),
+        ("of nobody", change(with_alice(), "/users", json!([]))),
         ("of too many", world.group(&crowd)),
         ("of the same person twice", world.group(&[&world.card, &world.card])),
         ("of a user this app has not", world.group(&[&world.card, &ghost])),
@@ -686,28 +493,40 @@ async fn a_peer_begins_only_conversations_that_it_may(database: Database) {
         ("of somebody new, and of a known user by another's id", {
             let mut state = world.group(&[&world.card, &dave]);
             state["created_by"] = bob_twice["id"].clone();
-            state["participants"][0]["user"] = bob_twice.clone();
-            state["participants"].as_array_mut().unwrap().reverse();
+            state["users"][0] = bob_twice.clone();
+            state["users"].as_array_mut().unwrap().reverse();
+            for change in state["changes"].as_array_mut().unwrap() {
+                change["actor"] = bob_twice["id"].clone();
+            }
             state
         }),
         ("of a known user under another name", {
             let mut state = with_alice();
-            state["participants"][0]["user"] = taken;
+            state["users"][0] = taken;
             state
         }),
         ("with a NUL in a name", world.group(&[&world.card, &control])),
         ("with an endless name", world.group(&[&world.card, &endless])),
         ("begun in the far future", change(with_alice(), "/created_at", far.clone())),
+        ("joined in the far future", change(with_alice(), "/changes/1/at", far.clone())),
+        ("named in the far future", change(with_alice(), "/changes/0/at", far)),
+        ("changed before it began", change(with_alice(), "/changes/1/at", json!(ages_ago))),
+        ("with an empty title", change(with_alice(), "/changes/0/title", json!(""))),
+        ("with a NUL in the title", change(with_alice(), "/changes/0/title", json!("a\u{0}b"))),
+        ("with a title too long", change(with_alice(), "/changes/0/title", json!("x".repeat(201)))),
         (
-            "joined in the far future",
-            change(with_alice(), "/participants/1/joined_at", far.clone()),
+            "with a change by who is not named",
+            change(with_alice(), "/changes/0/actor", json!(OTHER)),
         ),
-        ("changed in the far future", change(with_alice(), "/title_change/at", far)),
-        ("with an empty title", change(with_alice(), "/title", json!(""))),
-        ("with a NUL in the title", change(with_alice(), "/title", json!("a\u{0}b"))),
-        ("with a title too long", change(with_alice(), "/title", json!("x".repeat(201)))),
+        ("with somebody who is not named", change(with_alice(), "/changes/1/user", json!(OTHER))),
+        ("named by a user of this app", {
+            change(with_alice(), "/changes/0/actor", world.card["id"].clone())
+        }),
         ("a direct one under a wrong id", change(world.direct(), "/id", json!(OTHER))),
-        ("a direct one with a title", change(world.direct(), "/title", json!("x"))),
+        ("a direct one with a title", {
+            let title = json!({ "deed": "title", "title": "x" });
+            change(world.direct(), "/changes", json!([world.change(&world.bob, title)]))
+        }),
         ("a direct one of three", {
             let mut state = world.group(&[&world.card, &carol]);
             state["kind"] = json!("direct");
@@ -872,18 +691,33 @@ async fn what_nothing_depends_on_may_be_malformed(database: Database) {
     events[1].as_object_mut().unwrap().remove("id");
     assert_eq!(outcomes(&world.deliver(events).await), ["stored", "stored"]);
     assert_eq!(world.seen().await, ["one", "two"]);
-    // A group whose members another app has changed last is taken with all of them.
-    let mut group = world.group(&[&world.card]);
-    for participant in group["participants"].as_array_mut().unwrap() {
-        participant["change"]["app"] = json!("app-c");
+    // What a message is found by is canonical, or it is as if it were not there.
+    let mut others = Vec::new();
+    for (seq, terms) in
+        [json!({ "no": "terms" }), json!("AQAAAAE"), json!("AA"), json!(7)].iter().enumerate()
+    {
+        let mut state = world.message(&format!("other {seq}"));
+        state["terms"] = terms.clone();
+        others.push(world.message_event(4 + i64::try_from(seq).unwrap(), state));
     }
+    assert_eq!(outcomes(&world.deliver(others).await), ["stored"; 4]);
+    assert_eq!(world.seen().await.len(), 6);
+    let found = world.alice.get("/api/chats/messages/?search=other").await.expect(200);
+    assert_eq!(found.json["count"], 0, "until they are made here");
+    // A group that a user of a third app has named is taken with all that is said of it.
+    let erin = user(&world.clock, "erin", "app-c");
+    let mut group = world.group(&[&world.card, &erin]);
+    group["changes"][2]["role"] = json!("admin");
+    let title = json!({ "deed": "title", "title": "Named from afar" });
+    group["changes"].as_array_mut().unwrap().push(world.change(&erin, title));
     let id = group["id"].as_str().unwrap().to_owned();
     assert_eq!(
-        outcomes(&world.deliver(vec![world.conversation_event(4, group)]).await),
+        outcomes(&world.deliver(vec![world.conversation_event(8, group)]).await),
         ["stored"]
     );
     let seen = world.alice.get(&format!("/api/chats/conversations/{id}/")).await.expect(200);
-    assert_eq!(seen.json["participants"].as_array().unwrap().len(), 2);
+    assert_eq!(seen.json["participants"].as_array().unwrap().len(), 3);
+    assert_eq!(seen.json["title"], "Named from afar");
     world.pair.stop().await;
 }
 

@@ -14,6 +14,7 @@ use crate::http::Origins;
 use crate::idempotency::Idempotency;
 use crate::messages::Outgoing;
 use crate::relay::Relay;
+use crate::search::Index;
 use crate::users::Directory;
 use crate::web::About;
 
@@ -37,6 +38,8 @@ pub struct App {
     pub directory: Directory,
     /// Requests that are under way and may be repeated.
     pub idempotency: Idempotency,
+    /// The index of the search.
+    pub index: Index,
     /// Who takes part in which conversation.
     pub memberships: Memberships,
     /// The batching writer of new messages.
@@ -76,6 +79,7 @@ impl App {
             accounts: Accounts::new(config, &db, &clock).await?,
             directory: Directory::new(&config.app, &db, &clock),
             idempotency: Idempotency::default(),
+            index: Index::start(&db),
             memberships: Memberships::default(),
             outgoing: Outgoing::start(&db, &clock),
             relay: Relay::new(config, &clock),

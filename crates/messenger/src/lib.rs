@@ -17,6 +17,7 @@ pub mod messages;
 pub mod openapi;
 pub mod relay;
 pub mod router;
+pub mod search;
 pub mod serve;
 pub mod telemetry;
 pub mod users;

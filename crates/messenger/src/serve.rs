@@ -22,6 +22,7 @@ use crate::http::Explained;
 use crate::idempotency;
 use crate::relay;
 use crate::router::{Service, Stack, router};
+use crate::search;
 
 /// Headers of a request, at most.
 const MAX_HEADERS: usize = 100;
@@ -45,6 +46,13 @@ pub async fn serve(
     let keyring = Arc::new(Keyring::parse(config.fernet_keys.expose())?);
     let db = Db::open(config.database_url.expose()).await?;
     let app = App::new(config, db.clone(), clock).await?;
+    let missing = search::without_terms(&mut db.read().await?).await?;
+    if missing > 0 {
+        tracing::warn!(
+            missing,
+            "some messages cannot be found by a search; the command reindex changes that"
+        );
+    }
     let service = router(app.clone(), keyring.clone(), stack);
     let relaying = CancellationToken::new();
     let workers = relay::start(&app, config.give_up_after, &relaying);

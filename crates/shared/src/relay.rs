@@ -1,7 +1,7 @@
 //! The protocol between the apps: what `POST /relay/v1/events/` carries and answers.
 //!
 //! Each app keeps one numbered stream of events for each peer. An event says that a message or a conversation
-//! has changed and carries its *state*, not the change: the receiver merges states, so a repeat, an edit that
+//! has changed and carries its *state*, not what is new in it: the receiver merges states, so a repeat, an edit that
 //! overtakes its original and a delete that comes first all end in the same place.
 //!
 //! The receiver applies a stream in order and answers with its [`position`](BatchResult::position), the highest
@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::address::AppName;
-use crate::encryption::Ciphertext;
+use crate::encryption::{Ciphertext, Terms};
 use crate::id::{ConversationId, EventId, MessageId, StreamId, UserId};
 use crate::models::{ConversationKind, Role, UserCard};
 use crate::time::Timestamp;
@@ -92,6 +92,10 @@ pub struct MessageState {
     pub parent: Option<MessageId>,
     /// The token as the sending app stores it; absent once deleted.
     pub content: Option<Ciphertext>,
+    /// What the text is found by, made by the edge that sealed it. A peer may leave them away; then nobody finds the
+    /// message until `reindex` has made them here.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
     /// 0 for the original text; later edits have higher numbers. The token is bound to it.
     pub revision: i64,
     /// When the sending app stored it.
@@ -102,47 +106,66 @@ pub struct MessageState {
     pub deleted_at: Option<Timestamp>,
 }
 
-/// All that an app knows of a conversation. Title and each membership are last-writer-wins registers.
+/// All that an app knows of a conversation. What a group is follows from the changes that have been made to it, in
+/// their order of time, so two apps that know the same changes see the same group, whatever order they arrived in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ConversationState {
     /// Which conversation.
     pub id: ConversationId,
     /// Two people, or a group.
     pub kind: ConversationKind,
-    /// A group's name.
-    pub title: Option<String>,
-    /// The register of the title.
-    pub title_change: Change,
-    /// Who began it.
+    /// Who began it: the first owner of a group.
     pub created_by: UserId,
     /// When it began.
     pub created_at: Timestamp,
-    /// Everybody who takes or took part.
-    pub participants: Vec<ParticipantState>,
+    /// Everybody whom the rest names; in a direct conversation the two.
+    pub users: Vec<UserCard>,
+    /// What has been done to a group since it began; nothing is ever done to a direct conversation.
+    pub changes: Vec<Change>,
 }
 
-/// One membership.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ParticipantState {
-    /// Who.
-    pub user: UserCard,
-    /// What they may do.
-    pub role: Role,
-    /// Since when.
-    pub joined_at: Timestamp,
-    /// Until when.
-    pub left_at: Option<Timestamp>,
-    /// The register of this membership.
-    pub change: Change,
-}
-
-/// The rank of a last-writer-wins register: the later moment wins, and at the same moment the app whose name sorts last.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// One change of a group. There is at most one of a kind for a user, a moment and the app of the actor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// When it was changed.
+    /// When; later than all that the actor's app knew of then.
     pub at: Timestamp,
-    /// Where it was changed.
-    pub app: AppName,
+    /// Who did it. Whether they might is for each app to judge.
+    pub actor: UserId,
+    /// What they did.
+    #[serde(flatten)]
+    pub deed: Deed,
+}
+
+/// What can be done to a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "deed", rename_all = "snake_case")]
+pub enum Deed {
+    /// It has another title, or none.
+    Title {
+        /// The new one.
+        title: Option<String>,
+    },
+    /// Somebody takes part from now on.
+    Add {
+        /// Who.
+        user: UserId,
+        /// As what.
+        role: Role,
+    },
+    /// Somebody takes part no more; they have left, if they are the actor.
+    Remove {
+        /// Who.
+        user: UserId,
+    },
+    /// Somebody who takes part may do more or less.
+    Role {
+        /// Who.
+        user: UserId,
+        /// What they are now.
+        role: Role,
+    },
+    /// It is over for everybody.
+    End,
 }
 
 /// The answer to a batch.

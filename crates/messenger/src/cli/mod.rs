@@ -3,6 +3,7 @@
 mod healthcheck;
 mod keygen;
 mod openapi;
+mod reindex;
 mod serve;
 
 use std::process::ExitCode;
@@ -34,6 +35,15 @@ enum Command {
     },
     /// Print the OpenAPI description of the API.
     Openapi,
+    /// Make the search terms of the messages that lack them or have those of another key; also while the app serves.
+    Reindex {
+        /// Of every message.
+        #[arg(long)]
+        all: bool,
+        /// Report on standard output, as one line of JSON after each step.
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask the running app whether it is ready; exit code 0 if so.
     Healthcheck,
 }
@@ -49,6 +59,9 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
         Command::Keygen { env } => keygen::run(env),
         Command::Openapi => openapi::run(),
         Command::Healthcheck => with_config(defaults, |config| healthcheck::run(&config)),
+        Command::Reindex { all, json } => {
+            with_config(defaults, |config| reindex::run(&config, all, json))
+        }
         Command::Serve => with_config(defaults, |config| serve::run(&config, stack)),
     }
 }

@@ -2,15 +2,18 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
-use shared::id::ConversationId;
+use shared::address::AppName;
+use shared::id::{ConversationId, UserId};
 use shared::models::{Conversation, ConversationKind, NewConversation, Role, UserCard};
 use shared::problem::Problem;
-use shared::relay::Change;
+use shared::relay::{Change, Deed};
+use shared::time::Timestamp;
 
-use super::store::{self, Founding};
-use super::{MAX_PARTICIPANTS, title_fault, view};
+use super::group::{self, Entry};
+use super::{MAX_PARTICIPANTS, store, title_fault, view};
 use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
+use crate::db::{Conn, Error};
 use crate::http::{Json, Trace};
 use crate::idempotency::{self, Attempt, Begun, IdempotencyParams, Record};
 use crate::relay;
@@ -94,30 +97,26 @@ async fn found(
     creator: &UserCard,
     trace: &Trace,
 ) -> Result<(StatusCode, Conversation), Problem> {
-    let Plan { id, kind, title, others, record } = plan;
-    let now = app.clock.now();
-    let role = match kind {
-        ConversationKind::Direct => Role::Member,
-        ConversationKind::Group => Role::Owner,
-    };
-    let mut participants = vec![(creator.id, role)];
-    participants.extend(others.iter().map(|other| (other.id, Role::Member)));
-    let mut peers: Vec<_> = others.into_iter().map(|user| user.app).collect();
+    let (id, creator, own, now) = (plan.id, creator.id, app.name.clone(), app.clock.now());
+    let mut peers: Vec<_> = plan.others.iter().map(|user| user.app.clone()).collect();
     peers.retain(|peer| *peer != app.name);
     peers.sort_unstable();
     peers.dedup();
-    let change = Change { at: now, app: app.name.clone() };
-    let founding = Founding { id, kind, title, created_by: creator.id, participants, change };
     let (events, trace) = (peers.clone(), trace.id);
     let founded = app
         .db
         .write(move |conn| {
             Box::pin(async move {
-                let created = store::found(conn, &founding).await?;
+                let created = store::insert(conn, id, plan.kind, creator, now, &own).await?;
+                if created {
+                    settle(conn, &plan, creator, &own, now).await?;
+                } else {
+                    store::show(conn, id, creator).await?;
+                }
                 let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-                let conversation = view::one(conn, id, founding.created_by).await?;
+                let conversation = view::one(conn, id, creator).await?;
                 let conversation = conversation.ok_or_else(Problem::internal)?;
-                if let Some(record) = &record {
+                if let Some(record) = &plan.record {
                     idempotency::insert(conn, record, status, &conversation).await?;
                 }
                 for peer in events.iter().filter(|_| created) {
@@ -132,12 +131,46 @@ async fn found(
     Ok(founded)
 }
 
-/// The users that a body names, without the creator, each once.
+/// Gives a conversation whose head is there its participants, and a group its title.
+async fn settle(
+    conn: &mut Conn,
+    plan: &Plan,
+    creator: UserId,
+    own: &AppName,
+    at: Timestamp,
+) -> Result<(), Error> {
+    let others = plan.others.iter().map(|user| user.id);
+    if plan.kind == ConversationKind::Direct {
+        let two: Vec<_> = others.chain([creator]).collect();
+        return store::insert_two(conn, plan.id, &two, at, own).await;
+    }
+    let title = plan.title.clone().map(|title| Deed::Title { title: Some(title) });
+    let adds = others.map(|user| Deed::Add { user, role: Role::Member });
+    let entry = |deed| Entry { change: Change { at, actor: creator, deed }, app: own.clone() };
+    let entries: Vec<_> = title.into_iter().chain(adds).map(entry).collect();
+    group::take_in(conn, plan.id, &entries).await.map(|_| ())
+}
+
+/// The users that a body names, without the creator.
 async fn participants(
     app: &App,
     user: &CurrentUser,
     names: &[String],
 ) -> Result<Vec<UserCard>, Problem> {
+    let mut others = named(app, names).await?;
+    others.retain(|other| other.id != user.id());
+    if others.is_empty() {
+        return Err(Problem::invalid().field("participants", "Name at least one other user."));
+    }
+    if others.len() + 1 > MAX_PARTICIPANTS {
+        return Err(Problem::invalid()
+            .field("participants", "A conversation has at most 500 participants."));
+    }
+    Ok(others)
+}
+
+/// The users that a body names, each once; 400 names those that there are not, and those that stand twice.
+pub async fn named(app: &App, names: &[String]) -> Result<Vec<UserCard>, Problem> {
     if names.len() > MAX_PARTICIPANTS {
         return Err(Problem::invalid()
             .field("participants", "A conversation has at most 500 participants."));
@@ -157,26 +190,18 @@ async fn participants(
             .try_collect()
             .await?;
     let mut problem = Problem::invalid();
-    let mut others: Vec<UserCard> = Vec::new();
+    let mut users: Vec<UserCard> = Vec::new();
     for (name, found) in found {
         match found {
             None => problem = problem.field("participants", format!("There is no user {name}.")),
-            Some(found) if others.iter().any(|other| other.id == found.id) => {
+            Some(found) if users.iter().any(|user| user.id == found.id) => {
                 problem = problem.field("participants", format!("{name} stands twice."));
             }
-            Some(found) if found.id == user.id() => {}
-            Some(found) => others.push(found),
+            Some(found) => users.push(found),
         }
     }
     problem.check()?;
-    if others.is_empty() {
-        return Err(Problem::invalid().field("participants", "Name at least one other user."));
-    }
-    if others.len() + 1 > MAX_PARTICIPANTS {
-        return Err(Problem::invalid()
-            .field("participants", "A conversation has at most 500 participants."));
-    }
-    Ok(others)
+    Ok(users)
 }
 
 fn kind(body: &NewConversation, others: usize) -> Result<ConversationKind, Problem> {

@@ -4,10 +4,11 @@ use std::time::Duration;
 use moka::future::Cache;
 use shared::address::AppName;
 use shared::id::{ConversationId, UserId};
-use shared::models::Role;
+use shared::models::{ConversationKind, Role};
 use shared::problem::Problem;
+use shared::time::Timestamp;
 
-use super::store;
+use super::store::{self, Company};
 use crate::app::App;
 use crate::db::{Conn, Error, Result};
 
@@ -25,30 +26,47 @@ pub struct Member {
     pub app: AppName,
     /// What they may do.
     pub role: Role,
-    /// Whether they still take part.
-    pub active: bool,
+    /// Until when they took part, if they have left.
+    pub left_at: Option<Timestamp>,
 }
 
 /// Who takes part in a conversation.
 #[derive(Debug)]
 pub struct Membership {
+    kind: ConversationKind,
+    ended_at: Option<Timestamp>,
     members: Vec<Member>,
     elsewhere: Arc<[AppName]>,
 }
 
 impl Membership {
-    /// From its members, as seen on the app `own`.
-    pub fn new(members: Vec<Member>, own: &AppName) -> Self {
-        let active = members.iter().filter(|member| member.active);
+    /// From what is stored, as seen on the app `own`.
+    fn new((kind, ended_at, members): Company, own: &AppName) -> Self {
+        let active = members.iter().filter(|member| member.left_at.is_none());
         let mut apps: Vec<_> = active.map(|m| m.app.clone()).filter(|app| app != own).collect();
         apps.sort_unstable();
         apps.dedup();
-        Self { members, elsewhere: apps.into() }
+        Self { kind, ended_at, members, elsewhere: apps.into() }
+    }
+
+    /// Two people, or a group.
+    pub fn kind(&self) -> ConversationKind {
+        self.kind
+    }
+
+    /// When it was ended for everybody.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.ended_at
+    }
+
+    /// The member with an id, whether or not they have left.
+    pub fn member(&self, user: UserId) -> Option<&Member> {
+        self.members.iter().find(|member| member.user == user)
     }
 
     /// The member with an id, if they still take part.
     pub fn active(&self, user: UserId) -> Option<&Member> {
-        self.members.iter().find(|member| member.user == user && member.active)
+        self.member(user).filter(|member| member.left_at.is_none())
     }
 
     /// The other apps that have somebody in it: where its messages go.
@@ -89,8 +107,8 @@ impl Memberships {
         own: &AppName,
         id: ConversationId,
     ) -> Result<Option<Arc<Membership>>, Error> {
-        let members = store::members(conn, id).await?;
-        Ok((!members.is_empty()).then(|| Arc::new(Membership::new(members, own))))
+        let company = store::company(conn, id).await?;
+        Ok(company.map(|company| Arc::new(Membership::new(company, own))))
     }
 
     /// What is remembered of a conversation, if it is fresh.

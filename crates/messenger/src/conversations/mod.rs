@@ -1,23 +1,33 @@
 //! Conversations and who takes part in them.
 
 mod create;
+mod delete;
+mod edit;
 mod get;
+mod group;
 mod list;
 mod membership;
 mod merge;
+mod participant;
+mod participants;
 mod read;
+mod search;
 mod store;
 mod view;
 
+use std::sync::Arc;
+
+use shared::id::{ConversationId, UserId};
+use shared::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::messages;
 
 pub use create::direct;
 pub use membership::{Member, Membership, Memberships};
-pub use merge::merge;
+pub use merge::{Merge, Place, merge};
 pub use store::state;
 
 /// Participants of a conversation, at most.
@@ -29,7 +39,9 @@ pub const MAX_TITLE: usize = 200;
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(list::list, create::create))
-        .routes(routes!(get::get))
+        .routes(routes!(get::get, edit::edit, delete::delete))
+        .routes(routes!(participants::add))
+        .routes(routes!(participant::edit, participant::remove))
         .routes(routes!(messages::list::list_in))
         .routes(routes!(read::read))
 }
@@ -41,4 +53,14 @@ fn title_fault(title: &str) -> Option<&'static str> {
         && !title.trim().is_empty()
         && !title.chars().any(char::is_control);
     (!sound).then_some("A title has 1 to 200 characters and no control characters.")
+}
+
+/// Who takes part in a conversation, for somebody who does or did; 404 for everybody else.
+async fn takes_part(
+    app: &App,
+    id: ConversationId,
+    user: UserId,
+) -> Result<Arc<Membership>, Problem> {
+    let membership = app.memberships.of(app, id).await?;
+    membership.filter(|m| m.member(user).is_some()).ok_or_else(Problem::not_found)
 }

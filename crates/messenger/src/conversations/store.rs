@@ -1,102 +1,64 @@
+use shared::address::AppName;
 use shared::id::{ConversationId, MessageId, UserId};
 use shared::models::{ConversationKind, Participant, Role, UserCard};
-use shared::relay::{Change, ConversationState, ParticipantState};
+use shared::relay::ConversationState;
 use shared::time::Timestamp;
 use uuid::Uuid;
 
-use super::Member;
+use super::{Member, group};
 use crate::db::{Conn, Insert, Result, Row};
 use crate::users;
 
-/// A conversation that is to begin.
-pub struct Founding {
-    pub id: ConversationId,
-    pub kind: ConversationKind,
-    pub title: Option<String>,
-    pub created_by: UserId,
-    pub participants: Vec<(UserId, Role)>,
-    pub change: Change,
-}
-
-static PARTICIPANTS: Insert = Insert::new(
+static TWO: Insert = Insert::new(
     "INSERT INTO participants
-        (conversation_id, user_id, role, joined_at, left_at, changed_at, changed_app) VALUES",
-    7,
-    "ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role,
-        joined_at = excluded.joined_at, left_at = excluded.left_at,
-        changed_at = excluded.changed_at, changed_app = excluded.changed_app
-     WHERE participants.changed_at < excluded.changed_at OR (participants.changed_at =
-        excluded.changed_at AND participants.changed_app < excluded.changed_app)",
+        (conversation_id, user_id, role, joined_at, changed_at, changed_app) VALUES",
+    6,
+    "ON CONFLICT (conversation_id, user_id) DO NOTHING",
 );
 
-/// Begins a conversation on this app; `false` if it is there already.
-pub async fn found(conn: &mut Conn, founding: &Founding) -> Result<bool> {
-    let Founding { id, kind, title, created_by, participants, change } = founding;
-    let inserted =
-        insert(conn, *id, *kind, title.as_deref(), change, *created_by, change.at).await?;
-    if inserted {
-        PARTICIPANTS
-            .all(conn, participants, |query, (user, role)| {
-                query
-                    .bind(id.uuid())
-                    .bind(user.uuid())
-                    .bind(role.number())
-                    .bind(change.at.micros())
-                    .bind(None::<i64>)
-                    .bind(change.at.micros())
-                    .bind(change.app.to_string())
-            })
-            .await?;
-    }
-    Ok(inserted)
-}
-
-/// Adds the head of a conversation; `false` if it is there already.
+/// Adds the head of a conversation that a user of `app` has begun; `false` if it is there already.
 pub async fn insert(
     conn: &mut Conn,
     id: ConversationId,
     kind: ConversationKind,
-    title: Option<&str>,
-    title_change: &Change,
     created_by: UserId,
     created_at: Timestamp,
+    app: &AppName,
 ) -> Result<bool> {
     const INSERT: &str = "INSERT INTO conversations
-        (id, kind, title, title_at, title_app, created_by, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
+        (id, kind, title_at, title_app, created_by, created_at, changed_at)
+        VALUES ($1, $2, $3, $4, $5, $3, $3) ON CONFLICT (id) DO NOTHING";
     let inserted = conn
         .sql(INSERT)
         .bind(id.uuid())
         .bind(kind.number())
-        .bind(title.map(str::to_owned))
-        .bind(title_change.at.micros())
-        .bind(title_change.app.to_string())
-        .bind(created_by.uuid())
         .bind(created_at.micros())
+        .bind(app.to_string())
+        .bind(created_by.uuid())
         .execute()
         .await?;
     Ok(inserted == 1)
 }
 
-/// Merges memberships into those that are there: each is a register, and the later change wins.
-pub async fn merge_participants(
+/// Adds the two of a direct conversation.
+pub async fn insert_two(
     conn: &mut Conn,
     id: ConversationId,
-    participants: &[ParticipantState],
+    two: &[UserId],
+    at: Timestamp,
+    app: &AppName,
 ) -> Result<()> {
-    PARTICIPANTS
-        .all(conn, participants, |query, state| {
-            query
-                .bind(id.uuid())
-                .bind(state.user.id.uuid())
-                .bind(state.role.number())
-                .bind(state.joined_at.micros())
-                .bind(state.left_at.map(Timestamp::micros))
-                .bind(state.change.at.micros())
-                .bind(state.change.app.to_string())
-        })
-        .await
-        .map(|_| ())
+    TWO.all(conn, two, |query, user| {
+        query
+            .bind(id.uuid())
+            .bind(user.uuid())
+            .bind(Role::Member.number())
+            .bind(at.micros())
+            .bind(at.micros())
+            .bind(app.to_string())
+    })
+    .await
+    .map(|_| ())
 }
 
 /// Two sides may begin the same direct conversation; both come to agree that the earlier one did.
@@ -106,30 +68,44 @@ pub async fn merge_founding(
     created_by: UserId,
     created_at: Timestamp,
 ) -> Result<()> {
-    const UPDATE: &str = "UPDATE conversations SET created_by = $2, created_at = $3
+    const HEAD: &str = "UPDATE conversations SET created_by = $2, created_at = $3
         WHERE id = $1 AND (created_at > $3 OR (created_at = $3 AND created_by > $2))";
-    conn.sql(UPDATE)
-        .bind(id.uuid())
-        .bind(created_by.uuid())
-        .bind(created_at.micros())
-        .execute()
-        .await
-        .map(|_| ())
+    const TWO: &str = "UPDATE participants SET joined_at = $2
+        WHERE conversation_id = $1 AND joined_at > $2";
+    let head = conn.sql(HEAD).bind(id.uuid()).bind(created_by.uuid()).bind(created_at.micros());
+    head.execute().await?;
+    conn.sql(TWO).bind(id.uuid()).bind(created_at.micros()).execute().await.map(|_| ())
 }
 
-/// Who takes or took part in a conversation; nobody, if there is none.
-pub async fn members(conn: &mut Conn, id: ConversationId) -> Result<Vec<Member>> {
-    const SELECT: &str = "SELECT p.user_id, u.app, p.role, p.left_at
-        FROM participants p JOIN users u ON u.id = p.user_id WHERE p.conversation_id = $1";
-    let member = |row: &Row| {
-        Ok(Member {
+/// When a conversation began.
+pub async fn began_at(conn: &mut Conn, id: ConversationId) -> Result<Option<Timestamp>> {
+    const SELECT: &str = "SELECT created_at FROM conversations WHERE id = $1";
+    conn.sql(SELECT).bind(id.uuid()).optional(Row::time).await
+}
+
+/// What membership tells of a conversation: its kind, when it was ended, and who takes or took part.
+pub type Company = (ConversationKind, Option<Timestamp>, Vec<Member>);
+
+/// Who takes or took part in a conversation; `None` if there is no such conversation.
+pub async fn company(conn: &mut Conn, id: ConversationId) -> Result<Option<Company>> {
+    const SELECT: &str = "SELECT c.kind, c.ended_at, p.user_id, u.app, p.role, p.left_at
+        FROM conversations c
+        JOIN participants p ON p.conversation_id = c.id
+        JOIN users u ON u.id = p.user_id WHERE c.id = $1";
+    let read = |row: &Row| {
+        let head = (row.number()?, row.maybe_time()?);
+        let member = Member {
             user: row.id()?,
             app: row.parse()?,
             role: row.number()?,
-            active: row.maybe_time()?.is_none(),
-        })
+            left_at: row.maybe_time()?,
+        };
+        Ok((head, member))
     };
-    conn.sql(SELECT).bind(id.uuid()).all(member).await
+    let rows = conn.sql(SELECT).bind(id.uuid()).all(read).await?;
+    let head = rows.first().map(|(head, _)| *head);
+    let members = rows.into_iter().map(|(_, member)| member).collect();
+    Ok(head.map(|(kind, ended_at)| (kind, ended_at, members)))
 }
 
 /// What identifies a conversation: its kind, and who began it.
@@ -149,6 +125,7 @@ pub struct Head {
     pub kind: ConversationKind,
     pub title: Option<String>,
     pub changed_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub created_by: UserCard,
     pub last_message: Option<MessageId>,
@@ -157,7 +134,7 @@ pub struct Head {
 
 /// The heads of those of the conversations that the user takes or took part in.
 pub async fn heads(conn: &mut Conn, ids: &[ConversationId], user: UserId) -> Result<Vec<Head>> {
-    const SELECT: &str = "SELECT c.id, c.kind, c.title, c.title_at, c.created_at,
+    const SELECT: &str = "SELECT c.id, c.kind, c.title, c.changed_at, c.ended_at, c.created_at,
             u.id, u.username, u.app, u.first_name, u.last_name,
             (SELECT m.id FROM messages m WHERE m.conversation_id = c.id
                 AND (p.left_at IS NULL OR m.created_at <= p.left_at)
@@ -176,6 +153,7 @@ pub async fn heads(conn: &mut Conn, ids: &[ConversationId], user: UserId) -> Res
             kind: row.number()?,
             title: row.take()?,
             changed_at: row.time()?,
+            ended_at: row.maybe_time()?,
             created_at: row.time()?,
             created_by: users::card(row)?,
             last_message: row.take::<Option<Uuid>>()?.map(MessageId::from),
@@ -204,27 +182,109 @@ pub async fn participants(
     conn.sql_in(SELECT, &[], &ids).all(participant).await
 }
 
-/// How many conversations a user takes part in.
+/// What a list of conversations is ordered by; of two that are equal in that, the id decides.
+#[derive(Clone, Copy, Debug)]
+pub enum Order {
+    /// The latest activity first.
+    UpdatedLast,
+    /// The latest activity last.
+    UpdatedFirst,
+    /// The newest first.
+    CreatedLast,
+    /// The newest last.
+    CreatedFirst,
+}
+
+/// The conversations `c` that a user is shown in lists, by their participation `p`: all that they have not left, but
+/// direct ones that they have hidden only if a message has come since. Messages are counted, as a moment would say
+/// nothing where the clocks of two apps differ.
+macro_rules! listed {
+    () => {
+        "FROM participants p JOIN conversations c ON c.id = p.conversation_id
+         WHERE p.user_id = $1 AND p.left_at IS NULL AND (p.hidden_at_count IS NULL OR
+            (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id) > p.hidden_at_count)"
+    };
+}
+
+/// How many conversations a user is shown.
 pub async fn count_of_user(conn: &mut Conn, user: UserId) -> Result<i64> {
-    const COUNT: &str = "SELECT count(*) FROM participants WHERE user_id = $1 AND left_at IS NULL";
+    const COUNT: &str = concat!("SELECT count(*) ", listed!());
     conn.sql(COUNT).bind(user.uuid()).one(Row::take).await
 }
 
-/// A page of the conversations that a user takes part in, the latest activity first.
+/// A page of the conversations that a user is shown.
 pub async fn page_of_user(
     conn: &mut Conn,
     user: UserId,
+    order: Order,
     limit: i64,
     offset: i64,
 ) -> Result<Vec<ConversationId>> {
-    const SELECT: &str = "SELECT id FROM (
-            SELECT c.id, c.title_at, COALESCE((SELECT max(m.created_at) FROM messages m
-                WHERE m.conversation_id = c.id), 0) AS last_at
-            FROM participants p JOIN conversations c ON c.id = p.conversation_id
-            WHERE p.user_id = $1 AND p.left_at IS NULL) a
-        ORDER BY CASE WHEN last_at > title_at THEN last_at ELSE title_at END DESC, id DESC
-        LIMIT $2 OFFSET $3";
-    conn.sql(SELECT).bind(user.uuid()).bind(limit).bind(offset).all(Row::id).await
+    macro_rules! by {
+        ($moment:literal, $direction:literal) => {
+            concat!(
+                "SELECT id FROM (SELECT c.id, c.created_at, c.changed_at,
+                    COALESCE((SELECT max(m.created_at) FROM messages m
+                        WHERE m.conversation_id = c.id), 0) AS last_at ",
+                listed!(),
+                ") a ORDER BY ",
+                $moment,
+                " ",
+                $direction,
+                ", id ",
+                $direction,
+                " LIMIT $2 OFFSET $3"
+            )
+        };
+    }
+    const UPDATED_LAST: &str =
+        by!("CASE WHEN last_at > changed_at THEN last_at ELSE changed_at END", "DESC");
+    const UPDATED_FIRST: &str =
+        by!("CASE WHEN last_at > changed_at THEN last_at ELSE changed_at END", "ASC");
+    let select = match order {
+        Order::UpdatedLast => UPDATED_LAST,
+        Order::UpdatedFirst => UPDATED_FIRST,
+        Order::CreatedLast => by!("created_at", "DESC"),
+        Order::CreatedFirst => by!("created_at", "ASC"),
+    };
+    conn.sql(select).bind(user.uuid()).bind(limit).bind(offset).all(Row::id).await
+}
+
+/// The titles of the conversations that a user is shown.
+pub async fn titles(
+    conn: &mut Conn,
+    user: UserId,
+) -> Result<Vec<(ConversationId, Option<String>)>> {
+    const SELECT: &str = concat!("SELECT c.id, c.title ", listed!());
+    conn.sql(SELECT).bind(user.uuid()).all(|row| Ok((row.id()?, row.take()?))).await
+}
+
+/// The names of those who take part in the conversations that a user is shown: username, first and last name.
+pub async fn names(conn: &mut Conn, user: UserId) -> Result<Vec<(ConversationId, [String; 3])>> {
+    const SELECT: &str = concat!(
+        "SELECT q.conversation_id, u.username, u.first_name, u.last_name
+         FROM participants q JOIN users u ON u.id = q.user_id
+         WHERE q.left_at IS NULL AND q.conversation_id IN (SELECT c.id ",
+        listed!(),
+        ")"
+    );
+    let names = |row: &Row| Ok((row.id()?, [row.take()?, row.take()?, row.take()?]));
+    conn.sql(SELECT).bind(user.uuid()).all(names).await
+}
+
+/// Takes a conversation out of the list of a participant until another message is there.
+pub async fn hide(conn: &mut Conn, id: ConversationId, user: UserId) -> Result<()> {
+    const UPDATE: &str = "UPDATE participants SET hidden_at_count =
+            (SELECT count(*) FROM messages m WHERE m.conversation_id = $1)
+        WHERE conversation_id = $1 AND user_id = $2";
+    conn.sql(UPDATE).bind(id.uuid()).bind(user.uuid()).execute().await.map(|_| ())
+}
+
+/// Takes a conversation back into the list of a participant.
+pub async fn show(conn: &mut Conn, id: ConversationId, user: UserId) -> Result<()> {
+    const UPDATE: &str = "UPDATE participants SET hidden_at_count = NULL
+        WHERE conversation_id = $1 AND user_id = $2 AND hidden_at_count IS NOT NULL";
+    conn.sql(UPDATE).bind(id.uuid()).bind(user.uuid()).execute().await.map(|_| ())
 }
 
 /// Moves the read position of a participant forward.
@@ -244,38 +304,20 @@ pub async fn unread(conn: &mut Conn, id: ConversationId, user: UserId) -> Result
     Ok(heads(conn, &[id], user).await?.first().map_or(0, |head| head.unread_count))
 }
 
-fn change(row: &Row) -> Result<Change> {
-    Ok(Change { at: row.time()?, app: row.parse()? })
-}
-
 /// All that this app knows of a conversation, for a peer.
 pub async fn state(conn: &mut Conn, id: ConversationId) -> Result<Option<ConversationState>> {
-    const HEAD: &str = "SELECT kind, title, title_at, title_app, created_by, created_at
-        FROM conversations WHERE id = $1";
-    const PARTICIPANTS: &str = "SELECT u.id, u.username, u.app, u.first_name, u.last_name,
-            p.role, p.joined_at, p.left_at, p.changed_at, p.changed_app
-        FROM participants p JOIN users u ON u.id = p.user_id WHERE p.conversation_id = $1";
-    let participant = |row: &Row| {
-        Ok(ParticipantState {
-            user: users::card(row)?,
-            role: row.number()?,
-            joined_at: row.time()?,
-            left_at: row.maybe_time()?,
-            change: change(row)?,
-        })
-    };
-    let participants = conn.sql(PARTICIPANTS).bind(id.uuid()).all(participant).await?;
-    let head = |row: &Row| {
-        Ok(ConversationState {
-            id,
-            kind: row.number()?,
-            title: row.take()?,
-            title_change: change(row)?,
-            created_by: row.id()?,
-            created_at: row.time()?,
-            participants: Vec::new(),
-        })
-    };
-    let head = conn.sql(HEAD).bind(id.uuid()).optional(head).await?;
-    Ok(head.map(|head| ConversationState { participants, ..head }))
+    const USERS: &str = "SELECT id, username, app, first_name, last_name FROM users WHERE id IN (
+            SELECT user_id FROM participants WHERE conversation_id = $1
+            UNION SELECT user_id FROM changes WHERE conversation_id = $1
+            UNION SELECT actor_id FROM changes WHERE conversation_id = $1)";
+    let Some(beginning) = group::beginning(conn, id).await? else { return Ok(None) };
+    let entries = group::entries(conn, id).await?;
+    Ok(Some(ConversationState {
+        id,
+        kind: beginning.kind,
+        created_by: beginning.founder,
+        created_at: beginning.created_at,
+        users: conn.sql(USERS).bind(id.uuid()).all(users::card).await?,
+        changes: entries.into_iter().map(|entry| entry.change).collect(),
+    }))
 }

@@ -34,6 +34,8 @@ pub struct PageRequest {
     size: i64,
     path: String,
     params: Params,
+    /// As the client wrote them, for the links to other pages.
+    written: Params,
 }
 
 impl PageRequest {
@@ -68,7 +70,7 @@ impl PageRequest {
     }
 
     fn url(&self, page: i64) -> String {
-        format!("{}?{}", self.path, self.params.with("page", &page.to_string()))
+        format!("{}?{}", self.path, self.written.with("page", &page.to_string()))
     }
 }
 
@@ -93,6 +95,7 @@ impl FromRequestParts<AppState> for PageRequest {
             parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         let base = app.public_url.clone().unwrap_or_else(|| format!("http://{host}"));
         let OriginalUri(uri) = parts.extract().await.map_err(|_| Problem::internal())?;
-        Ok(Self { page, size, path: format!("{base}{}", uri.path()), params })
+        let written = Params::of_uri(&uri)?;
+        Ok(Self { page, size, path: format!("{base}{}", uri.path()), params, written })
     }
 }

@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, Path, Query};
+use http::Uri;
 use http::request::Parts;
 use shared::problem::Problem;
 
@@ -26,6 +27,14 @@ impl Params {
         self.get(name).map(|value| value.parse().map_err(invalid)).transpose()
     }
 
+    /// The query of a URI.
+    pub(super) fn of_uri(uri: &Uri) -> Result<Self, Problem> {
+        match Query::try_from_uri(uri) {
+            Ok(Query(pairs)) => Ok(Self(pairs)),
+            Err(_) => Err(Problem::malformed("The query string is not valid.")),
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
@@ -45,10 +54,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        match parts.extract::<Query<Vec<(String, String)>>>().await {
-            Ok(Query(pairs)) => Ok(Self(pairs)),
-            Err(_) => Err(Problem::malformed("The query string is not valid.")),
-        }
+        Self::of_uri(&parts.uri)
     }
 }
 

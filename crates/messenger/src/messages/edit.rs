@@ -6,6 +6,7 @@ use shared::problem::Problem;
 use shared::time::Timestamp;
 
 use super::sealed_json::SealedJson;
+use super::send::ended;
 use super::store;
 use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
@@ -25,7 +26,7 @@ use crate::relay;
         (status = 200, description = "The message with its new text.", body = Message),
         (status = 403, description = "`not_the_sender`, or `not_a_participant` any more."),
         (status = 404, description = "The caller does not know of such a message."),
-        (status = 409, description = "`message_deleted`, or `edit_conflict` with a change at the same time."),
+        (status = 409, description = "`message_deleted`, `conversation_ended`, or `edit_conflict` with a change at the same time."),
     )
 )]
 pub async fn edit(
@@ -33,7 +34,7 @@ pub async fn edit(
     user: CurrentUser,
     trace: Trace,
     PathId(id): PathId<MessageId>,
-    SealedJson { sealed, body }: SealedJson<EditMessage>,
+    SealedJson { sealed, terms, body }: SealedJson<EditMessage>,
 ) -> Result<Json<Message>, Problem> {
     let message = own(&app, &user, id).await?;
     if message.deleted_at.is_some() {
@@ -44,8 +45,12 @@ pub async fn edit(
     if sealed.message != id {
         return Err(Problem::not_found());
     }
-    let peers = app.memberships.of(&app, message.conversation).await?;
-    let peers = peers.map(|membership| membership.elsewhere().clone()).unwrap_or_default();
+    let membership = app.memberships.of(&app, message.conversation).await?;
+    let membership = membership.ok_or_else(Problem::not_found)?;
+    if membership.ended_at().is_some() {
+        return Err(ended());
+    }
+    let peers = membership.elsewhere().clone();
     let (token, revision, events, trace) =
         (body.content.clone(), sealed.revision, peers.clone(), trace.id);
     let edited_at = Timestamp::from_micros(revision);
@@ -53,7 +58,7 @@ pub async fn edit(
         .db
         .write(move |conn| {
             Box::pin(async move {
-                let edited = store::edit(conn, id, &token, revision).await?;
+                let edited = store::edit(conn, id, &token, &terms, revision).await?;
                 if edited {
                     relay::append_change(conn, &events, id, trace, edited_at).await?;
                 }

@@ -2,6 +2,7 @@ use std::fmt::Write;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use shared::encryption::SearchTerms;
 use shared::id::{ConversationId, MessageId, UserId};
 use shared::problem::Problem;
 use shared::time::Timestamp;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::db::{Conn, Query};
 use crate::http::Params;
+use crate::search;
 
 /// The filters of a list of messages, as the description of the API shows them.
 #[derive(IntoParams)]
@@ -30,6 +32,10 @@ pub struct FilterParams {
     /// Only those up to this date-time, or to the end of this date, in UTC.
     #[param(example = "2026-01-31T12:00:00Z")]
     end_date: Option<String>,
+    /// Only those with all of these words: at most 32, of at most 64 characters. Whole words count, whatever their case
+    /// and accents; in Chinese and Japanese each character is one. Deleted messages are not found.
+    #[param(min_length = 1, max_length = 500, example = "dinner eight")]
+    search: Option<String>,
     /// `created_at` or `-created_at`, which is the default: the newest first.
     #[param(pattern = "^-?created_at$")]
     ordering: Option<String>,
@@ -54,6 +60,8 @@ pub struct Filter {
     pub from: Option<Timestamp>,
     /// Only those before this moment.
     pub until: Option<Timestamp>,
+    /// Only those with all the words of a search, and never deleted ones.
+    pub terms: Option<SearchTerms>,
     /// The oldest first, rather than the newest.
     pub oldest_first: bool,
 }
@@ -70,6 +78,7 @@ impl Filter {
             parent: None,
             from: None,
             until: None,
+            terms: None,
             oldest_first: false,
         }
     }
@@ -136,7 +145,14 @@ impl Filter {
         if let Some(until) = self.until {
             let _ = write!(of_messages, " AND x.created_at < {}", statement.number(until.micros()));
         }
-        Conditions { of_participants, of_messages }
+        let mut source = String::from("messages x");
+        if let Some(terms) = &self.terms {
+            let is_postgres = statement.is_postgres;
+            let found = search::found(terms, is_postgres, |text| statement.text(text));
+            of_messages.push_str(found.condition);
+            source = found.source;
+        }
+        Conditions { of_participants, of_messages, source }
     }
 }
 
@@ -144,18 +160,28 @@ impl Filter {
 pub(super) struct Conditions {
     pub of_participants: String,
     pub of_messages: String,
+    /// Where the messages come from: their table, or the index of the search and their table.
+    pub source: String,
 }
 
 /// The values of a statement that is put together from fixed parts; no value ever becomes part of its text.
-#[derive(Default)]
-pub(super) struct Statement(Vec<Value>);
+pub(super) struct Statement {
+    values: Vec<Value>,
+    is_postgres: bool,
+}
 
 enum Value {
     Id(Uuid),
     Number(i64),
+    Text(String),
 }
 
 impl Statement {
+    /// One for a connection.
+    pub fn on(conn: &Conn) -> Self {
+        Self { values: Vec::new(), is_postgres: conn.is_postgres() }
+    }
+
     /// The placeholder of an id.
     pub fn id(&mut self, id: Uuid) -> String {
         self.add(Value::Id(id))
@@ -166,17 +192,23 @@ impl Statement {
         self.add(Value::Number(number))
     }
 
+    /// The placeholder of a text.
+    pub fn text(&mut self, text: String) -> String {
+        self.add(Value::Text(text))
+    }
+
     fn add(&mut self, value: Value) -> String {
-        self.0.push(value);
-        format!("${}", self.0.len())
+        self.values.push(value);
+        format!("${}", self.values.len())
     }
 
     /// The statement with its values bound.
     pub fn run(self, conn: &mut Conn, text: String) -> Query<'_> {
         let query = conn.sql_built(text);
-        self.0.into_iter().fold(query, |query, value| match value {
+        self.values.into_iter().fold(query, |query, value| match value {
             Value::Id(id) => query.bind(id),
             Value::Number(number) => query.bind(number),
+            Value::Text(text) => query.bind(text),
         })
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use shared::address::AppName;
-use shared::encryption::{Ciphertext, SealedContent};
+use shared::encryption::{Ciphertext, SealedContent, Terms};
 use shared::id::{ConversationId, MessageId};
 use shared::models::{Message, Status, UserCard};
 use shared::problem::Problem;
@@ -22,6 +22,8 @@ pub struct NewRow {
     pub sender: UserCard,
     pub parent: Option<MessageId>,
     pub content: Ciphertext,
+    /// What the text is found by.
+    pub terms: Terms,
     /// The apps that it goes to.
     pub peers: Arc<[AppName]>,
     pub trace: Uuid,

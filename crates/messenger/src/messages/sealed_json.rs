@@ -1,6 +1,6 @@
 use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
-use shared::encryption::Sealed;
+use shared::encryption::{Sealed, Terms};
 use shared::problem::Problem;
 
 use super::MAX_CHARACTERS;
@@ -11,6 +11,8 @@ use crate::http::Json;
 /// On a route without the layer there is nothing to extract: such a body is refused rather than stored as it is.
 pub struct SealedJson<T> {
     pub sealed: Sealed,
+    /// What the text is found by.
+    pub terms: Terms,
     pub body: T,
 }
 
@@ -29,11 +31,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for SealedJson<T> {
                 Problem::invalid().field("content", "A message has at most 20000 characters.")
             );
         }
+        let terms = request.extensions().get::<Terms>().cloned();
         let Json(body) = Json::<T>::from_request(request, state).await?;
-        let sealed = sealed.ok_or_else(|| {
+        let (sealed, terms) = sealed.zip(terms).ok_or_else(|| {
             tracing::error!("a message route is mounted without its encryption layer");
             Problem::internal()
         })?;
-        Ok(Self { sealed, body })
+        Ok(Self { sealed, terms, body })
     }
 }

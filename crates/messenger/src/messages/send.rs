@@ -27,7 +27,7 @@ use crate::idempotency::{Attempt, Begun, IdempotencyParams};
     responses(
         (status = 201, description = "The message.", body = Message),
         (status = 404, description = "The caller does not know of such a conversation, or there is no such recipient."),
-        (status = 409, description = "`idempotency_key_running`: the first request with this `Idempotency-Key` is still running."),
+        (status = 409, description = "`conversation_ended`; or `idempotency_key_running`: the first request with this `Idempotency-Key` is still running."),
         (status = 422, description = "`idempotency_key_reused`: the key has been used for another request."),
     )
 )]
@@ -36,7 +36,7 @@ pub async fn send(
     user: CurrentUser,
     trace: Trace,
     attempt: Option<Attempt>,
-    SealedJson { sealed, body }: SealedJson<NewMessage>,
+    SealedJson { sealed, terms, body }: SealedJson<NewMessage>,
 ) -> Result<Response, Problem> {
     let running = match app.idempotency.begin(&app, attempt).await? {
         Begun::Before(response) => return Ok(response),
@@ -45,7 +45,11 @@ pub async fn send(
     let conversation = place(&app, &user, &body, &trace).await?;
     let membership = app.memberships.of(&app, conversation).await?;
     let membership = membership.filter(|m| m.active(user.id()).is_some());
-    let peers = membership.ok_or_else(Problem::not_found)?.elsewhere().clone();
+    let membership = membership.ok_or_else(Problem::not_found)?;
+    if membership.ended_at().is_some() {
+        return Err(ended());
+    }
+    let peers = membership.elsewhere().clone();
     if let Some(parent) = body.parent {
         check_parent(&app, &user, conversation, parent).await?;
     }
@@ -56,6 +60,7 @@ pub async fn send(
         sender: user.card().clone(),
         parent: body.parent,
         content: body.content,
+        terms,
         peers: peers.clone(),
         trace: trace.id,
         record,
@@ -64,6 +69,11 @@ pub async fn send(
     app.relay.wake(&peers);
     tracing::debug!(message = %message.id, "stored");
     Ok((StatusCode::CREATED, Json(message)).into_response())
+}
+
+/// 409: nothing more is written where an owner has ended it.
+pub fn ended() -> Problem {
+    Problem::conflict("conversation_ended", "This conversation has been ended.")
 }
 
 /// The conversation that a body names, or the direct one with the recipient that it names.

@@ -1,4 +1,4 @@
-use shared::encryption::{Ciphertext, SealedContent};
+use shared::encryption::{Ciphertext, SealedContent, Terms};
 use shared::id::{ConversationId, MessageId, UserId};
 use shared::models::{InboxMessage, Message, Status};
 use shared::relay::MessageState;
@@ -8,12 +8,12 @@ use uuid::Uuid;
 use super::filter::{Filter, Statement};
 use super::outgoing::{NewRow, Stored};
 use crate::db::{Conn, Insert, Result, Row};
-use crate::users;
+use crate::{search, users};
 
 static INSERT: Insert = Insert::new(
     "INSERT INTO messages (id, conversation_id, sender_id, parent_id, content, key_id, revision,
-        created_at, status, pending) VALUES",
-    10,
+        created_at, status, pending, terms) VALUES",
+    11,
     "",
 );
 
@@ -32,19 +32,21 @@ pub async fn insert(conn: &mut Conn, rows: &[(&NewRow, Stored)]) -> Result<()> {
                 .bind(stored.created_at.micros())
                 .bind(stored.status.number())
                 .bind(i16::try_from(row.peers.len()).unwrap_or(i16::MAX))
+                .bind(row.terms.packed().to_vec())
         })
-        .await
-        .map(|_| ())
+        .await?;
+    let found = rows.iter().filter(|(row, _)| !row.terms.is_empty());
+    search::enqueue(conn, &found.map(|(row, _)| row.id).collect::<Vec<_>>()).await
 }
 
 static MERGE: Insert = Insert::new(
     "INSERT INTO messages (id, conversation_id, sender_id, parent_id, content, key_id, revision,
-        created_at, edited_at, deleted_at, status, pending) VALUES",
-    12,
+        created_at, edited_at, deleted_at, status, pending, terms) VALUES",
+    13,
     // The higher revision wins, and deletion is for ever.
     "ON CONFLICT (id) DO UPDATE SET content = excluded.content, key_id = excluded.key_id,
         revision = excluded.revision, edited_at = excluded.edited_at,
-        deleted_at = excluded.deleted_at
+        deleted_at = excluded.deleted_at, terms = excluded.terms
      WHERE messages.deleted_at IS NULL
         AND (excluded.deleted_at IS NOT NULL OR excluded.revision > messages.revision)",
 );
@@ -67,9 +69,10 @@ pub async fn merge(conn: &mut Conn, states: &[MessageState]) -> Result<()> {
                 .bind(state.deleted_at.map(Timestamp::micros))
                 .bind(Status::Relayed.number())
                 .bind(0i16)
+                .bind(content.and(state.terms.as_ref()).map(|terms| terms.packed().to_vec()))
         })
-        .await
-        .map(|_| ())
+        .await?;
+    search::enqueue(conn, &states.iter().map(|state| state.id).collect::<Vec<_>>()).await
 }
 
 /// Whose messages these are, and where, of those that are known.
@@ -87,26 +90,31 @@ pub async fn edit(
     conn: &mut Conn,
     id: MessageId,
     token: &Ciphertext,
+    terms: &Terms,
     revision: i64,
 ) -> Result<bool> {
     const UPDATE: &str = "UPDATE messages SET content = $2, key_id = $3, revision = $4,
-        edited_at = $4 WHERE id = $1 AND deleted_at IS NULL AND revision < $4";
+        edited_at = $4, terms = $5 WHERE id = $1 AND deleted_at IS NULL AND revision < $4";
     let edited = conn
         .sql(UPDATE)
         .bind(id.uuid())
         .bind(token.token().to_owned())
         .bind(token.key().number())
         .bind(revision)
+        .bind(terms.packed().to_vec())
         .execute()
         .await?;
+    search::enqueue(conn, &[id]).await?;
     Ok(edited == 1)
 }
 
 /// Takes the text of a message away; `false` if that has been done.
 pub async fn delete(conn: &mut Conn, id: MessageId, now: Timestamp) -> Result<bool> {
-    const UPDATE: &str = "UPDATE messages SET content = NULL, key_id = NULL, deleted_at = $2
-        WHERE id = $1 AND deleted_at IS NULL";
-    Ok(conn.sql(UPDATE).bind(id.uuid()).bind(now.micros()).execute().await? == 1)
+    const UPDATE: &str = "UPDATE messages SET content = NULL, key_id = NULL, terms = NULL,
+        deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL";
+    let deleted = conn.sql(UPDATE).bind(id.uuid()).bind(now.micros()).execute().await?;
+    search::enqueue(conn, &[id]).await?;
+    Ok(deleted == 1)
 }
 
 /// One more peer has stored these messages; those that no peer is missing any more are relayed.
@@ -130,7 +138,7 @@ pub async fn fail(conn: &mut Conn, id: Uuid, reason: &str) -> Result<()> {
 macro_rules! state_columns {
     () => {
         "m.conversation_id, m.sender_id, m.parent_id, m.content, m.key_id, m.revision,
-         m.created_at, m.edited_at, m.deleted_at"
+         m.created_at, m.edited_at, m.deleted_at, m.terms"
     };
 }
 pub(crate) use state_columns;
@@ -148,6 +156,7 @@ pub fn state(row: &Row, id: MessageId) -> Result<Option<MessageState>> {
         created_at: row.time()?,
         edited_at: row.maybe_time()?,
         deleted_at: row.maybe_time()?,
+        terms: row.take::<Option<Vec<u8>>>()?.and_then(|terms| Terms::unpack(terms).ok()),
     }))
 }
 
@@ -221,11 +230,11 @@ pub async fn takes_part(conn: &mut Conn, id: ConversationId, user: UserId) -> Re
 
 /// How many messages a filter leaves.
 pub async fn count(conn: &mut Conn, filter: &Filter) -> Result<i64> {
-    let mut statement = Statement::default();
+    let mut statement = Statement::on(conn);
     let conditions = filter.conditions(&mut statement);
     let text = format!(
-        "SELECT count(*) FROM participants p JOIN messages x ON {} WHERE {}",
-        conditions.of_messages, conditions.of_participants
+        "SELECT count(*) FROM participants p CROSS JOIN {} WHERE {} AND {}",
+        conditions.source, conditions.of_messages, conditions.of_participants
     );
     statement.run(conn, text).one(Row::take).await
 }
@@ -242,13 +251,13 @@ pub async fn page(
     offset: i64,
 ) -> Result<Vec<InboxMessage>> {
     const COLUMNS: &str = select_messages!(", m.created_at <= p.read_at FROM participants p");
-    let mut statement = Statement::default();
+    let mut statement = Statement::on(conn);
     let conditions = filter.conditions(&mut statement);
     let direction = if filter.oldest_first { "ASC" } else { "DESC" };
     let end = statement.number(limit.saturating_add(offset));
     let first = format!(
-        "FROM messages x WHERE {} ORDER BY x.created_at {direction}, x.id {direction} LIMIT {end}",
-        conditions.of_messages
+        "FROM {} WHERE {} ORDER BY x.created_at {direction}, x.id {direction} LIMIT {end}",
+        conditions.source, conditions.of_messages
     );
     let each = if conn.is_postgres() {
         format!("CROSS JOIN LATERAL (SELECT x.* {first}) m")

@@ -7,13 +7,15 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use shared::address::AppName;
 use shared::id::{ConversationId, MessageId, StreamId, UserId};
+use shared::models::ConversationKind;
 use shared::problem::Problem;
-use shared::relay::{Batch, BatchResult, Event, EventBody, EventResult, MessageState, Outcome};
+use shared::relay::{Batch, BatchResult, EventBody, EventResult, MessageState, Outcome};
 use shared::time::Timestamp;
+use uuid::Uuid;
 
-use super::store;
+use super::{parked, store};
 use crate::app::App;
-use crate::conversations::{self, Membership};
+use crate::conversations::{self, Membership, Merge, Place};
 use crate::db::{Conn, Error};
 use crate::messages;
 
@@ -22,6 +24,8 @@ const MAX_TOKEN: usize = 128 * 1024;
 /// How far in the future a peer may say that something happened: a message would stand above all others until then,
 /// and a change would win over all others.
 pub const MAX_AHEAD: Duration = Duration::from_hours(24);
+/// How late a peer may be with what somebody did before they left, or before the conversation was ended.
+const MAX_LATE: Duration = Duration::from_hours(7 * 24);
 
 /// Takes in a batch of the peer that has signed it. The events must be consecutive.
 ///
@@ -29,6 +33,7 @@ pub const MAX_AHEAD: Duration = Duration::from_hours(24);
 /// be taken as refused; only the last two tell the sender more than the position does.
 pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResult, Problem> {
     let handle = app.relay.peers.get(&batch.origin).ok_or_else(Problem::not_found)?;
+    let has_others = app.relay.peers.len() > 1;
     let Some(first) = batch.events.first().map(|event| event.seq) else {
         return Ok(BatchResult { stream: batch.stream, position: 0, results: Vec::new() });
     };
@@ -50,9 +55,9 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
             .events
             .iter()
             .filter(|event| event.seq > start)
-            .map(|event| (event.seq, event.trace, parse(event)))
+            .map(|event| Fresh::parse(event.seq, event.trace, event.body.get(), has_others))
             .collect();
-        let early = fresh.first().is_some_and(|(seq, ..)| *seq != start + 1);
+        let early = fresh.first().is_some_and(|event| event.seq != start + 1);
         let repeated = if first <= start {
             let mut conn = app.db.read().await?;
             store::refusals(&mut conn, &batch.origin, batch.stream, first).await?
@@ -76,6 +81,8 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
             for id in taken.conversations {
                 app.memberships.forget(id).await;
             }
+            let told: Vec<_> = taken.told.into_iter().map(|(peer, _)| peer).collect();
+            app.relay.wake(&told);
             let refused = taken.refused.into_iter().map(|(seq, code)| (seq, code.to_owned()));
             return Ok(answer(&batch, end, repeated.into_iter().chain(refused).collect()));
         }
@@ -83,10 +90,20 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
     Err(Problem::unavailable("busy", "The position of the stream is contended.", 1))
 }
 
-type Fresh = (i64, Option<uuid::Uuid>, Result<EventBody, &'static str>);
+/// An event that is beyond the position.
+pub(super) struct Fresh {
+    pub(super) seq: i64,
+    trace: Option<Uuid>,
+    body: Result<EventBody, &'static str>,
+    /// The body as it came, where it may have to be parked.
+    text: Option<Box<str>>,
+}
 
-fn parse(event: &Event<&RawValue>) -> Result<EventBody, &'static str> {
-    serde_json::from_str(event.body.get()).map_err(|_| "malformed")
+impl Fresh {
+    pub(super) fn parse(seq: i64, trace: Option<Uuid>, text: &str, may_wait: bool) -> Self {
+        let body = serde_json::from_str(text).map_err(|_| "malformed");
+        Self { seq, trace, body, text: may_wait.then(|| text.into()) }
+    }
 }
 
 fn answer(
@@ -118,6 +135,8 @@ struct Advance {
 struct Taken {
     refused: HashMap<i64, &'static str>,
     conversations: HashSet<ConversationId>,
+    /// Which peers must hear of which conversations.
+    told: BTreeSet<(AppName, ConversationId)>,
 }
 
 /// Stores the events and moves the position; `None`, and nothing stored, if the position has moved meanwhile.
@@ -131,94 +150,195 @@ async fn take_in(
     if !store::advance(conn, &origin, stream, known, position).await? {
         return Ok(None);
     }
-    let now = app.clock.wall();
     let mut taken = Taken::default();
-    let mut run: Vec<(i64, MessageState)> = Vec::new();
-    for (seq, trace, body) in events {
-        match body {
-            Err(code) => {
-                taken.refused.insert(seq, code);
-            }
-            Ok(EventBody::Void) => {}
-            Ok(EventBody::Message(state)) => {
-                if let Some(trace) = trace {
-                    tracing::debug!(trace = %trace.simple(), message = %state.id, "received");
-                }
-                run.push((seq, *state));
-            }
-            // Messages after it may depend on it, so the ones before it are written first.
-            Ok(EventBody::Conversation(state)) => {
-                store_messages(app, conn, &origin, std::mem::take(&mut run), &mut taken, now)
-                    .await?;
-                let id = state.id;
-                match conversations::merge(conn, &app.name, &origin, *state, now).await? {
-                    Ok(()) => {
-                        taken.conversations.insert(id);
-                    }
-                    Err(code) => {
-                        taken.refused.insert(seq, code);
-                    }
-                }
-            }
-        }
+    Turn { app, origin: &origin, stream, now: app.clock.wall() }
+        .take_all(conn, events, &mut taken)
+        .await?;
+    if app.relay.peers.len() > 1 {
+        look_again(app, conn, &mut taken).await?;
     }
-    store_messages(app, conn, &origin, run, &mut taken, now).await?;
     store::refuse(conn, &origin, stream, &taken.refused).await?;
     for (seq, code) in &taken.refused {
         tracing::warn!(peer = %origin, seq, code, "an event was refused");
     }
+    // Last, as the streams stay locked until the commit, and in the order of their names.
+    let (trace, now) = (Uuid::from_u128(rand::random()), app.clock.now());
+    for (peer, id) in taken.told.iter().filter(|(peer, _)| app.relay.peers.contains_key(peer)) {
+        store::append_conversation(conn, peer, *id, trace, now).await?;
+    }
     Ok(Some(taken))
 }
 
-async fn store_messages(
-    app: &App,
-    conn: &mut Conn,
-    origin: &AppName,
-    run: Vec<(i64, MessageState)>,
-    taken: &mut Taken,
-    now: Timestamp,
-) -> Result<(), Error> {
-    if run.is_empty() {
-        return Ok(());
-    }
-    let ids: BTreeSet<ConversationId> = run.iter().map(|(_, state)| state.conversation).collect();
-    let mut memberships = HashMap::new();
-    for id in ids {
-        let changed = taken.conversations.contains(&id);
-        let remembered = if changed { None } else { app.memberships.remembered(id).await };
-        let membership = match remembered {
-            Some(membership) => Some(membership),
-            None => app.memberships.load(conn, &app.name, id).await?,
-        };
-        memberships.extend(membership.map(|membership| (id, membership)));
-    }
-    let ids: Vec<MessageId> = run.iter().map(|(_, state)| state.id).collect();
-    let owners = messages::owners(conn, &ids).await?;
-    let owners: HashMap<_, _> =
-        owners.into_iter().map(|(id, user, place)| (id, (user, place))).collect();
-
-    let mut merged: Vec<MessageState> = Vec::with_capacity(run.len());
-    let mut places: HashMap<MessageId, usize> = HashMap::with_capacity(run.len());
-    for (seq, state) in run {
-        let membership = memberships.get(&state.conversation).map(AsRef::as_ref);
-        let owner = match places.get(&state.id) {
-            Some(&place) => Some((merged[place].sender, merged[place].conversation)),
-            None => owners.get(&state.id).copied(),
-        };
-        if let Err(code) = check(origin, &state, membership, owner, now) {
-            taken.refused.insert(seq, code);
-        } else if let Some(&place) = places.get(&state.id) {
-            let known = &mut merged[place];
-            let later = state.deleted_at.is_some() || state.revision > known.revision;
-            if known.deleted_at.is_none() && later {
-                *known = state;
+/// Takes in the events that were waiting for what a batch has told of.
+async fn look_again(app: &App, conn: &mut Conn, taken: &mut Taken) -> Result<(), Error> {
+    let mut heard: Vec<_> = taken.conversations.iter().copied().collect();
+    while let Some(id) = heard.pop() {
+        let mut again = Taken::default();
+        for (origin, stream, events) in parked::unpark(conn, id).await? {
+            let turn = Turn { app, origin: &origin, stream, now: app.clock.wall() };
+            turn.take_all(conn, events, &mut again).await?;
+            for (seq, code) in again.refused.drain() {
+                tracing::warn!(peer = %origin, seq, code, "an event that had waited was refused");
             }
-        } else {
-            places.insert(state.id, merged.len());
-            merged.push(state);
         }
+        // One of them has told of the conversation itself, which others may have waited for.
+        heard.extend(again.conversations.iter().copied());
+        taken.conversations.extend(again.conversations);
+        taken.told.extend(again.told);
     }
-    messages::merge(conn, &merged).await
+    Ok(())
+}
+
+/// One origin's events being taken in.
+struct Turn<'a> {
+    app: &'a App,
+    origin: &'a AppName,
+    stream: StreamId,
+    now: Timestamp,
+}
+
+impl Turn<'_> {
+    async fn take_all(
+        &self,
+        conn: &mut Conn,
+        events: Vec<Fresh>,
+        taken: &mut Taken,
+    ) -> Result<(), Error> {
+        let has_others = self.app.relay.peers.len() > 1;
+        let mut run: Vec<Message> = Vec::new();
+        for Fresh { seq, trace, body, text } in events {
+            match body {
+                Err(code) => {
+                    taken.refused.insert(seq, code);
+                }
+                Ok(EventBody::Void) => {}
+                Ok(EventBody::Message(state)) => {
+                    if let Some(trace) = trace {
+                        tracing::debug!(trace = %trace.simple(), message = %state.id, "received");
+                    }
+                    run.push(Message { seq, state: *state, text });
+                }
+                // Messages after it may depend on it, so the ones before it are written first.
+                Ok(EventBody::Conversation(state)) => {
+                    self.store_messages(conn, std::mem::take(&mut run), taken).await?;
+                    let id = state.id;
+                    let (own, origin, now) = (&self.app.name, self.origin, self.now);
+                    let place = Place { own, origin, has_others, now };
+                    match conversations::merge(conn, &place, *state).await? {
+                        Merge::Taken(told) => {
+                            taken.conversations.insert(id);
+                            taken.told.extend(told.into_iter().map(|peer| (peer, id)));
+                        }
+                        Merge::Kept(code, told) => {
+                            taken.conversations.insert(id);
+                            taken.told.extend(told.into_iter().map(|peer| (peer, id)));
+                            taken.refused.insert(seq, code);
+                        }
+                        Merge::Refused(code) => {
+                            taken.refused.insert(seq, code);
+                        }
+                        Merge::Early => self.park(conn, seq, id, text, taken, "early").await?,
+                    }
+                }
+            }
+        }
+        self.store_messages(conn, run, taken).await
+    }
+
+    /// Sets an event aside until its conversation is told of, or refuses it, for the reason `code`, if there is no
+    /// room for it.
+    async fn park(
+        &self,
+        conn: &mut Conn,
+        seq: i64,
+        id: ConversationId,
+        text: Option<Box<str>>,
+        taken: &mut Taken,
+        code: &'static str,
+    ) -> Result<(), Error> {
+        let is_parked = match text {
+            Some(text) => {
+                let (origin, stream) = (self.origin.clone(), self.stream);
+                let event = store::Parked { origin, stream, seq, body: text.into() };
+                parked::park(conn, event, id, self.now).await?
+            }
+            None => false,
+        };
+        if !is_parked {
+            taken.refused.insert(seq, code);
+        }
+        Ok(())
+    }
+
+    async fn store_messages(
+        &self,
+        conn: &mut Conn,
+        run: Vec<Message>,
+        taken: &mut Taken,
+    ) -> Result<(), Error> {
+        let (app, origin, now) = (self.app, self.origin, self.now);
+        if run.is_empty() {
+            return Ok(());
+        }
+        let ids: BTreeSet<ConversationId> =
+            run.iter().map(|message| message.state.conversation).collect();
+        let mut memberships = HashMap::new();
+        for id in ids {
+            let changed = taken.conversations.contains(&id);
+            let remembered = if changed { None } else { app.memberships.remembered(id).await };
+            let membership = match remembered {
+                Some(membership) => Some(membership),
+                None => app.memberships.load(conn, &app.name, id).await?,
+            };
+            memberships.extend(membership.map(|membership| (id, membership)));
+        }
+        let ids: Vec<MessageId> = run.iter().map(|message| message.state.id).collect();
+        let owners = messages::owners(conn, &ids).await?;
+        let owners: HashMap<_, _> =
+            owners.into_iter().map(|(id, user, place)| (id, (user, place))).collect();
+
+        let mut merged: Vec<MessageState> = Vec::with_capacity(run.len());
+        let mut places: HashMap<MessageId, usize> = HashMap::with_capacity(run.len());
+        for Message { seq, state, text } in run {
+            let membership = memberships.get(&state.conversation).map(AsRef::as_ref);
+            let owner = match places.get(&state.id) {
+                Some(&place) => Some((merged[place].sender, merged[place].conversation)),
+                None => owners.get(&state.id).copied(),
+            };
+            if let Err(code) = check(origin, &state, membership, owner, now) {
+                if text.is_some() && is_early(&state, membership) {
+                    self.park(conn, seq, state.conversation, text, taken, code).await?;
+                } else {
+                    taken.refused.insert(seq, code);
+                }
+            } else if let Some(&place) = places.get(&state.id) {
+                let known = &mut merged[place];
+                let later = state.deleted_at.is_some() || state.revision > known.revision;
+                if known.deleted_at.is_none() && later {
+                    *known = state;
+                }
+            } else {
+                places.insert(state.id, merged.len());
+                merged.push(state);
+            }
+        }
+        messages::merge(conn, &merged).await
+    }
+}
+
+/// A message of a batch.
+struct Message {
+    seq: i64,
+    state: MessageState,
+    text: Option<Box<str>>,
+}
+
+/// Whether another peer may be about to tell of the conversation, or that the sender takes part in it.
+fn is_early(state: &MessageState, membership: Option<&Membership>) -> bool {
+    match membership {
+        None => true,
+        Some(m) => m.kind() == ConversationKind::Group && m.member(state.sender).is_none(),
+    }
 }
 
 /// Whether the peer may say this of a message.
@@ -230,9 +350,18 @@ fn check(
     now: Timestamp,
 ) -> Result<(), &'static str> {
     let membership = membership.ok_or("unknown_conversation")?;
-    let sender = membership.active(state.sender).ok_or("not_a_participant")?;
+    let sender = membership.member(state.sender).ok_or("not_a_participant")?;
     if sender.app != *origin {
         return Err("not_your_user");
+    }
+    // What somebody did while they took part may arrive later than the word that they have left, but not for ever.
+    let written = state.edited_at.map_or(state.created_at, |at| at.max(state.created_at));
+    let done = state.deleted_at.map_or(written, |at| at.max(written));
+    if sender.left_at.is_some_and(|left_at| done > left_at || now > left_at.after(MAX_LATE)) {
+        return Err("not_a_participant");
+    }
+    if membership.ended_at().is_some_and(|end| written > end || now > end.after(MAX_LATE)) {
+        return Err("conversation_ended");
     }
     if owner.is_some_and(|owner| owner != (state.sender, state.conversation)) {
         return Err("message_conflict");

@@ -9,6 +9,7 @@
 
 mod client;
 mod ingest;
+mod parked;
 mod receiver;
 mod sender;
 mod service_token;

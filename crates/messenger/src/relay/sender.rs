@@ -1,10 +1,11 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use shared::address::AppName;
 use shared::id::{ConversationId, EventId, StreamId};
 use shared::problem::Problem;
-use shared::relay::{Batch, BatchResult, Event, EventBody, MAX_BATCH, Outcome};
+use shared::relay::{Batch, BatchResult, Change, Deed, Event, EventBody, MAX_BATCH, Outcome};
 use shared::time::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 const SHARED_LEASE: Duration = Duration::from_secs(10);
 /// How long it lasts where only one process can; it is taken over at once by the next.
 const SOLE_LEASE: Duration = Duration::from_mins(10);
-/// Bytes of tokens in one batch, at most.
+/// Bytes of a user or of a change in a conversation's state, roughly.
+const ABOUT_A_LINE: usize = 250;
+/// Bytes of tokens, terms and states in one batch, at most; a state that is longer goes alone.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Sends the events for one peer, in order.
@@ -79,13 +82,14 @@ impl Sender {
         let stream = stream.map_or_else(|| Uuid::nil().into(), |(stream, _)| stream);
         let mut events = Vec::with_capacity(waiting.len());
         let mut bytes = 0;
+        leave_to_the_last(&mut waiting);
         for waiting in waiting {
-            let message = waiting.message.as_ref().and_then(|m| m.content.as_ref());
-            bytes += message.map_or(0, |content| content.token().len());
+            let event = event(&mut conn, stream, waiting).await?;
+            bytes += size(&event.body);
             if bytes > BATCH_BYTES && !events.is_empty() {
                 break;
             }
-            events.push(event(&mut conn, stream, waiting).await?);
+            events.push(event);
         }
         let batch = Batch { origin: self.app.name.clone(), stream, events };
         Ok(Some(Claimed { batch, fence }))
@@ -311,6 +315,39 @@ async fn event(conn: &mut Conn, stream: StreamId, waiting: Waiting) -> Result<Ev
         _ => EventBody::Void,
     };
     Ok(Event { id: Some(EventId::of(stream, seq)), seq, trace, body })
+}
+
+/// Makes void what a later event says as well: each event of a conversation tells all of it, so of several the last
+/// is enough. But a message must come after what its sender takes part by, and the peer may know any number of
+/// these events already and look at the others alone.
+fn leave_to_the_last(waiting: &mut [Waiting]) {
+    let mut said_later = HashSet::new();
+    for waiting in waiting.iter_mut().rev() {
+        if let Some(message) = &waiting.message {
+            said_later.remove(&message.conversation.uuid());
+        } else if waiting.kind == EventKind::Conversation && !said_later.insert(waiting.subject) {
+            waiting.kind = EventKind::Void;
+        }
+    }
+}
+
+/// About how many bytes an event takes.
+fn size(body: &EventBody) -> usize {
+    match body {
+        EventBody::Message(state) => {
+            let terms = state.terms.as_ref().map_or(0, |terms| terms.packed().len() * 4 / 3);
+            state.content.as_ref().map_or(0, |content| content.token().len()) + terms
+        }
+        EventBody::Conversation(state) => {
+            let title = |change: &Change| match &change.deed {
+                Deed::Title { title } => title.as_ref().map_or(0, String::len),
+                _ => 0,
+            };
+            let lines = state.users.len() + state.changes.len();
+            lines * ABOUT_A_LINE + state.changes.iter().map(title).sum::<usize>()
+        }
+        EventBody::Void => 0,
+    }
 }
 
 #[cfg(test)]

@@ -282,3 +282,54 @@ pub async fn advance(
     }
     Ok(query.execute().await? == 1)
 }
+
+/// Sets an event of a peer aside; `false`, if that many of it are waiting already.
+pub async fn park(
+    conn: &mut Conn,
+    event: &Parked,
+    conversation: ConversationId,
+    now: Timestamp,
+    limit: i64,
+) -> Result<bool> {
+    const INSERT: &str = "INSERT INTO parked
+            (origin, stream, seq, conversation_id, body, parked_at)
+        SELECT $1, $2, $3, $4, $5, $6
+        WHERE (SELECT count(*) FROM parked WHERE origin = $1) < $7
+        ON CONFLICT (origin, stream, seq) DO NOTHING";
+    let parked = conn
+        .sql(INSERT)
+        .bind(event.origin.to_string())
+        .bind(event.stream.uuid())
+        .bind(event.seq)
+        .bind(conversation.uuid())
+        .bind(event.body.clone())
+        .bind(now.micros())
+        .bind(limit)
+        .execute()
+        .await?;
+    Ok(parked == 1)
+}
+
+/// Forgets the events that were set aside before a moment.
+pub async fn forget_parked(conn: &mut Conn, before: Timestamp) -> Result<()> {
+    const DELETE: &str = "DELETE FROM parked WHERE parked_at < $1";
+    conn.sql(DELETE).bind(before.micros()).execute().await.map(|_| ())
+}
+
+/// An event that waits for what another peer may tell.
+pub struct Parked {
+    pub origin: AppName,
+    pub stream: StreamId,
+    pub seq: i64,
+    pub body: String,
+}
+
+/// Takes out the events that wait for a conversation.
+pub async fn unpark(conn: &mut Conn, id: ConversationId) -> Result<Vec<Parked>> {
+    const DELETE: &str = "DELETE FROM parked WHERE conversation_id = $1
+        RETURNING origin, stream, seq, body";
+    let parked = |row: &Row| {
+        Ok(Parked { origin: row.parse()?, stream: row.id()?, seq: row.take()?, body: row.take()? })
+    };
+    conn.sql(DELETE).bind(id.uuid()).all(parked).await
+}

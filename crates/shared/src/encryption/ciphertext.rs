@@ -15,6 +15,10 @@ impl KeyId {
         Self(number)
     }
 
+    pub(super) const fn bytes(self) -> [u8; 4] {
+        self.0.to_be_bytes()
+    }
+
     /// The number that the database holds.
     pub const fn number(self) -> i64 {
         self.0 as i64

@@ -5,8 +5,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::body::SealedContent;
 use super::ciphertext::{Ciphertext, KeyId};
 use super::envelope::{self, Binding, Mismatch};
+use super::terms::{SearchTerms, Terms};
+use super::words;
 
 /// Why a list of keys is not a keyring. The value of a key is never part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +67,8 @@ struct Key {
     id: KeyId,
     fernet: Fernet,
     fingerprint: Zeroizing<[u8; 32]>,
+    /// Set up once: a text of two hundred characters has some thirty words.
+    words: Hmac<Sha256>,
 }
 
 /// A ring of Fernet keys: the first seals, all open.
@@ -93,7 +98,9 @@ impl Keyring {
                 return Err(KeyringError::Duplicate(number));
             }
             let fingerprint = expand(&bytes, b"messaging request fingerprint v1")?;
-            keys.push(Key { id, fernet, fingerprint });
+            let words = expand(&bytes, b"messaging search terms v1")?;
+            let words = Hmac::new_from_slice(words.as_ref()).map_err(|_| KeyringError::Empty)?;
+            keys.push(Key { id, fernet, fingerprint, words });
         }
         Ok(Self { keys })
     }
@@ -130,6 +137,30 @@ impl Keyring {
             Some((key.id, mac.finalize().into_bytes().into()))
         };
         self.keys.iter().filter_map(print).collect()
+    }
+
+    /// The search terms of a text, made with the key that seals.
+    pub(super) fn terms(&self, text: &str) -> Terms {
+        let key = &self.keys[0];
+        let words = words::of_text(text);
+        Terms::new(key.id, words.iter().map(|word| term(&key.words, word)))
+    }
+
+    /// The terms of the words of a search, with each key of the ring.
+    pub(super) fn search(&self, words: &[String]) -> SearchTerms {
+        let terms = |key: &Key| words.iter().map(|word| term(&key.words, word)).collect();
+        SearchTerms::new(self.keys.iter().map(terms).collect())
+    }
+
+    /// The search terms of a stored message, made anew with the key that seals now. Nothing else of its text comes out.
+    pub fn terms_of(&self, content: &SealedContent) -> Result<Terms, Unreadable> {
+        let text = Zeroizing::new(self.open(&content.binding(), content.token())?);
+        Ok(self.terms(&text))
+    }
+
+    /// What the packed form of [`Terms`] begins with if they are made as they would be made now.
+    pub fn terms_mark(&self) -> Vec<u8> {
+        Terms::new(self.keys[0].id, std::iter::empty()).packed().to_vec()
     }
 
     pub(super) fn seal(&self, binding: &Binding, text: &str) -> Ciphertext {
@@ -176,6 +207,12 @@ fn expand(key: &[u8], purpose: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyringErro
     let expanded = hkdf::Hkdf::<Sha256>::new(None, key).expand(purpose, bytes.as_mut());
     expanded.map_err(|_| KeyringError::Empty)?;
     Ok(bytes)
+}
+
+/// A word as whoever lacks the key sees it: the first 64 bits of its HMAC.
+fn term(key: &Hmac<Sha256>, word: &str) -> u64 {
+    let hash = key.clone().chain_update(word).finalize().into_bytes();
+    u64::from_be_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
 }
 
 fn key_id(key: &[u8]) -> KeyId {

@@ -72,6 +72,8 @@ mod fields;
 mod keyring;
 mod request;
 mod response;
+mod terms;
+mod words;
 
 pub use body::{Facts, SealedContent};
 pub use ciphertext::{Ciphertext, KeyId, MalformedToken};
@@ -83,6 +85,7 @@ pub use request::{
     IDEMPOTENCY_KEY, Sealed,
 };
 pub use response::{DecryptResponse, DecryptResponseFuture, DecryptResponseLayer};
+pub use terms::{MalformedTerms, SearchTerms, Terms};
 
 /// Bytes of a request body that the layers buffer at most: 20 000 characters, every one of them escaped as a
 /// surrogate pair, and what stands around them.

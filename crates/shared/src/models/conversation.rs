@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::ConversationId;
@@ -34,8 +34,8 @@ impl TryFrom<i16> for ConversationKind {
     }
 }
 
-/// What a participant may do in a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// What a participant may do in a conversation; the highest role first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything; a group has at least one.
@@ -102,6 +102,9 @@ pub struct Conversation {
     pub created_at: Timestamp,
     /// When something last happened in it: a message, or a change of title or membership.
     pub updated_at: Timestamp,
+    /// When its owner ended it for everybody; it can still be read.
+    #[schema(required)]
+    pub ended_at: Option<Timestamp>,
 }
 
 /// The body that creates a conversation.
@@ -115,4 +118,35 @@ pub struct NewConversation {
     pub title: Option<String>,
     /// What it is to be; without it, one other participant and no title make it direct.
     pub kind: Option<ConversationKind>,
+}
+
+/// The body that renames a group. Nothing else of a conversation is ever set by it.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct EditConversation {
+    /// 1 to 200 characters, or null for none; absent in a `PATCH` that changes nothing.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200, examples("Friday dinner"))]
+    pub title: Option<Option<String>>,
+}
+
+/// A field that is there, be it null.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The body that adds people to a group.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NewParticipants {
+    /// Ids, usernames of this app or addresses.
+    #[schema(min_items = 1, max_items = 500, examples(json!(["bob@app-b"])))]
+    pub participants: Vec<String>,
+    /// What they are to be: without it, members.
+    pub role: Option<Role>,
+}
+
+/// The body that gives a participant another role.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct EditParticipant {
+    /// The new role.
+    pub role: Role,
 }

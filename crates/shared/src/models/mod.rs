@@ -8,7 +8,10 @@ mod message;
 mod page;
 mod user;
 
-pub use conversation::{Conversation, ConversationKind, NewConversation, Participant, Role};
+pub use conversation::{
+    Conversation, ConversationKind, EditConversation, EditParticipant, NewConversation,
+    NewParticipants, Participant, Role,
+};
 pub use message::{EditMessage, InboxMessage, Message, NewMessage, Status};
 pub use page::Page;
 pub use user::{AccountRole, Profile, UserCard, is_name};

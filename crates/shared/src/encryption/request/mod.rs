@@ -2,6 +2,7 @@
 
 mod future;
 mod layer;
+mod search;
 mod service;
 
 pub use future::EncryptRequestFuture;

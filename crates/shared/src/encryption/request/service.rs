@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 use tower_service::Service;
 
 use super::future::EncryptRequestFuture;
+use super::search;
 use crate::encryption::body::{self, BodyError, Facts};
 use crate::encryption::envelope::Binding;
 use crate::encryption::{KeyId, Keyring, MAX_REQUEST};
@@ -80,7 +81,10 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if let Err(problem) = search::replace(&self.sealer.keyring, &mut parts) {
+            return EncryptRequestFuture::refuse(problem);
+        }
         if !is_json(&parts.headers) {
             return EncryptRequestFuture::pass(self.inner.call(Request::from_parts(parts, body)));
         }
@@ -144,6 +148,7 @@ impl Sealer {
         let token = self.keyring.seal(&Binding::message(message, caller, revision), &text);
         let sealed = body::replace(&body, place, &token);
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(sealed.len()));
+        parts.extensions.insert(self.keyring.terms(&text));
         parts.extensions.insert(Sealed { message, revision, facts: Facts::of(&text) });
         Ok(Request::from_parts(parts, Body::from(sealed)))
     }
