@@ -2,7 +2,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 /// The password of every user in tests.
-const PASSWORD: &str = "correct horse battery staple";
+pub const PASSWORD: &str = "correct horse battery staple";
 
 /// A user of the API of one app, logged in or not.
 #[derive(Clone)]
@@ -96,6 +96,11 @@ impl Client {
         self.refresh = Some(reply.str("refresh_token"));
     }
 
+    /// The own profile.
+    pub async fn me(&self) -> Value {
+        self.get("/api/auth/me/").await.expect(200).json
+    }
+
     /// `username@app`.
     pub fn address(&self) -> String {
         format!("{}@{}", self.name, self.app)
@@ -137,6 +142,11 @@ impl Client {
     /// `PATCH` with a JSON body.
     pub async fn patch(&self, path: &str, body: &Value) -> Reply {
         self.run(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    /// `PUT` with a JSON body.
+    pub async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.run(self.request(Method::PUT, path).json(body)).await
     }
 
     /// `DELETE`.

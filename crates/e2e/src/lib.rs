@@ -9,7 +9,7 @@ mod pair;
 mod process;
 mod wire;
 
-pub use client::{Client, Reply};
+pub use client::{Client, PASSWORD, Reply};
 pub use database::{Database, Storage};
 pub use pair::{Instance, Pair};
 pub use process::{Process, ProcessPair};

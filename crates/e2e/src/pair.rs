@@ -1,14 +1,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use messenger::accounts::create_admin;
+use messenger::app::App;
 use messenger::config::{Config, Defaults, Environment};
+use messenger::db::Db;
 use messenger::router::Stack;
 use shared::encryption::Keyring;
+use shared::time::Clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Client, Database, Storage, Wire};
+use crate::{Client, Database, PASSWORD, Storage, Wire};
 
 /// Both apps, running in this process.
 pub struct Pair {
@@ -102,6 +106,22 @@ impl Instance {
     /// Somebody who may log in.
     pub fn client(&self) -> Client {
         Client::new(&format!("http://{}", self.config.bind), self.config.app.as_str())
+    }
+
+    /// An admin, made as the command line makes one while the app runs.
+    pub async fn admin(&self, name: &str) -> Client {
+        // Once it serves, it has brought the schema up to date; two who do that at once get into each other's way.
+        self.client().get("/health/ready").await.expect(200);
+        let db = Db::open(self.config.database_url.expose()).await.expect("the database");
+        let app = App::new(&self.config, db.clone(), Clock::system()).await.expect("an app");
+        let email = format!("{name}@example.org");
+        let made = create_admin(&app, name, &email, PASSWORD.to_owned()).await;
+        made.expect("an admin");
+        db.close().await;
+        let mut admin = self.client();
+        admin.name = name.to_owned();
+        admin.log_in().await;
+        admin
     }
 
     /// Starts it again, at the same address and over the same database.

@@ -239,7 +239,7 @@ async fn a_token_ends_with_its_account_and_its_session(database: Database) {
     let mut sql = Sql::open(&pair.a.storage).await;
     // The account is deactivated.
     let user = sql.id(&id(&alice.token, "sub"));
-    sql.change(&format!("UPDATE accounts SET is_active = FALSE WHERE user_id = {user}")).await;
+    sql.change(&format!("UPDATE users SET is_active = FALSE WHERE id = {user}")).await;
     eventually("the token of the account ends", || async {
         (alice.get("/api/auth/me/").await.status == 401).then_some(())
     })
@@ -349,7 +349,7 @@ async fn a_login_does_not_say_whether_the_user_exists(database: Database) {
     let id = dormant.get("/api/auth/me/").await.expect(200).str("id");
     let mut sql = Sql::open(&pair.a.storage).await;
     let id = sql.id(&id);
-    sql.change(&format!("UPDATE accounts SET is_active = FALSE WHERE user_id = {id}")).await;
+    sql.change(&format!("UPDATE users SET is_active = FALSE WHERE id = {id}")).await;
     let mut seen = Vec::new();
     for body in [
         json!({ "username": "alice", "password": "not her password" }),

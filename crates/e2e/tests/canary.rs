@@ -16,10 +16,12 @@ fn holds(haystack: &[u8], needle: &str) -> bool {
 
 /// What anybody makes of the word that stands in every text here.
 fn unkeyed_hashes() -> Vec<Vec<u8>> {
-    const MD5: u128 = 0x1a93b59c9a4c9da9b85259447e678c76;
+    const MD5: &str = "1a93b59c9a4c9da9b85259447e678c76";
     const SHA1: &str = "b47ddfd6afd2a9c383947c898d5b43ff0ef50eb8";
-    let sha1 = (0..20).map(|n| u8::from_str_radix(&SHA1[2 * n..2 * n + 2], 16).unwrap());
-    let mut hashes = vec![MD5.to_be_bytes().to_vec(), sha1.collect()];
+    let bytes = |hex: &str| -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|n| u8::from_str_radix(&hex[n..n + 2], 16).unwrap()).collect()
+    };
+    let mut hashes = vec![bytes(MD5), bytes(SHA1)];
     for word in ["canary", "canary\n"] {
         hashes.push(Sha256::digest(word).to_vec());
         hashes.push(Sha512::digest(word).to_vec());

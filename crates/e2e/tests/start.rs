@@ -53,6 +53,43 @@ fn a_bad_setting_stops_the_start_by_name_without_its_value() {
 }
 
 #[test]
+fn an_admin_comes_from_the_command_line_and_no_password_from_its_arguments() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut variables = sound();
+    variables.push(("DATABASE_URL", format!("sqlite://{}/app.db", folder.path().display())));
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "correct horse battery staple\nand a second line").unwrap();
+    let secret = secret.to_str().unwrap();
+    let create = |more: &[&str]| {
+        let arguments = [&["create-admin", "--username", "admin"], more].concat();
+        let output = run(&arguments, &variables);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let email = ["--email", "root@example.org"];
+    let by_file =
+        |more: &[&'static str]| create(&[&email[..], &["--password-file", secret], more].concat());
+    // Without a password, with one as an argument, without an address, with a weak password.
+    assert_eq!(create(&email).0, Some(1));
+    assert_eq!(create(&["--password", "x"]).0, Some(2));
+    assert_eq!(create(&["--password-file", secret]).0, Some(1));
+    let (code, _, said) = create(&["--email", "nobody", "--password-file", secret]);
+    assert!(code == Some(1) && said.contains("email: "), "{said}");
+    let (code, said, wrong) = by_file(&["--json"]);
+    assert_eq!(code, Some(0), "{wrong}");
+    let made: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&made["role"], &made["address"]), (&"admin".into(), &"admin@app-a".into()));
+    assert_eq!(made["promoted"], false);
+    // Who is there is promoted when that is asked for, and not otherwise.
+    let (code, _, said) = by_file(&[]);
+    assert!(code == Some(1) && said.contains("--promote"), "{said}");
+    let (code, said, _) = create(&["--promote", "--json"]);
+    assert_eq!(code, Some(0));
+    let promoted: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&promoted["id"], &promoted["promoted"]), (&made["id"], &true.into()));
+}
+
+#[test]
 fn a_fresh_key_and_a_fresh_env_file_are_sound() {
     let key = String::from_utf8(run(&["keygen"], &[]).stdout).unwrap();
     assert!(shared::encryption::Keyring::parse(&key).is_ok());

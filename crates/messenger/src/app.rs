@@ -13,6 +13,7 @@ use crate::db::{self, Db};
 use crate::http::Origins;
 use crate::idempotency::Idempotency;
 use crate::messages::Outgoing;
+use crate::pictures::Pictures;
 use crate::relay::Relay;
 use crate::search::Index;
 use crate::users::Directory;
@@ -42,6 +43,8 @@ pub struct App {
     pub index: Index,
     /// Who takes part in which conversation.
     pub memberships: Memberships,
+    /// Profile pictures.
+    pub pictures: Pictures,
     /// The batching writer of new messages.
     pub outgoing: Outgoing,
     /// The way to the peers.
@@ -81,6 +84,7 @@ impl App {
             idempotency: Idempotency::default(),
             index: Index::start(&db),
             memberships: Memberships::default(),
+            pictures: Pictures::new(),
             outgoing: Outgoing::start(&db, &clock),
             relay: Relay::new(config, &clock),
             db,

@@ -15,6 +15,8 @@ pub mod http;
 pub mod idempotency;
 pub mod messages;
 pub mod openapi;
+pub mod pictures;
+pub mod pool;
 pub mod relay;
 pub mod router;
 pub mod search;

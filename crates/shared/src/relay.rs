@@ -11,6 +11,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::address::AppName;
@@ -27,6 +28,9 @@ pub const EVENTS_PATH: &str = "/relay/v1/events/";
 
 /// Where a peer answers who its users are.
 pub const USERS_PATH: &str = "/relay/v1/users/";
+
+/// Users in the answer to a search, at most: with the longest names they still fit into 1 MiB.
+pub const MAX_LIST: usize = 500;
 
 /// The body of `POST /relay/v1/events/`: some consecutive events of one stream. An empty one says "I am here".
 ///
@@ -75,8 +79,41 @@ pub enum EventBody {
     Conversation(Box<ConversationState>),
     /// A message is new or has changed.
     Message(Box<MessageState>),
+    /// A user of the sending app has changed.
+    User(Box<UserState>),
     /// Nothing any more: the sender gave this event up, and the number is only passed by.
     Void,
+}
+
+/// What an app tells others of one of its own users; the one with the later `changed_at` wins.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct UserState {
+    /// The user as everybody may see them.
+    #[serde(flatten)]
+    pub user: UserCard,
+    /// A user who is not active is not found any more; what they have written stays.
+    #[serde(default = "active")]
+    pub is_active: bool,
+    /// When names, picture or activity last changed.
+    #[serde(default = "beginning")]
+    pub changed_at: Timestamp,
+}
+
+const fn active() -> bool {
+    true
+}
+
+const fn beginning() -> Timestamp {
+    Timestamp::from_micros(0)
+}
+
+/// The answer to a search among the users of an app: those that come first in the order asked for.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct UserList {
+    /// How many the search finds.
+    pub count: i64,
+    /// The first of them, at most [`MAX_LIST`].
+    pub results: Vec<UserState>,
 }
 
 /// All that an app knows of a message; the one with the higher revision wins, and deletion is for ever.

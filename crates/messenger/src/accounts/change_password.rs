@@ -4,8 +4,9 @@ use shared::problem::Problem;
 use utoipa::ToSchema;
 
 use super::password::weakness;
+use super::store::Account;
 use super::{CurrentUser, store};
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::http::Json;
 
 #[derive(Deserialize, ToSchema)]
@@ -42,18 +43,11 @@ pub async fn change_password(
     let now = app.clock.now();
     let account = store::by_session(&mut app.db.read().await?, user.session, now).await?;
     let account = account.ok_or_else(Problem::not_found)?;
-    let stored = Some(account.password_hash.clone());
-    if !app.accounts.passwords.verify(body.current_password.clone(), stored).await? {
-        return Err(Problem::forbidden("wrong_password", "The current password is another one.")
-            .field("current_password", "This is not the current password."));
-    }
+    prove(&app, &account, Some(&body.current_password)).await?;
     let profile = account.profile(&app.accounts.fields)?;
     let others = [profile.card.username.as_str(), profile.email.as_str()];
-    if let Some(why) = weakness(&body.new_password, &others) {
+    if let Some(why) = fault(&body.new_password, &body.current_password, &others) {
         return Err(Problem::invalid().field("new_password", why));
-    }
-    if body.new_password == body.current_password {
-        return Err(Problem::invalid().field("new_password", "This is the current password."));
     }
     let hash = app.accounts.passwords.hash(body.new_password).await?;
     let (owner, session) = (user.id(), user.session);
@@ -68,4 +62,21 @@ pub async fn change_password(
     }
     tracing::info!(user = %owner, "changed the password");
     Ok(Json(Changed { success: "Password changed." }))
+}
+
+/// Fails with 403 `wrong_password` unless the current password of the account has been shown.
+pub async fn prove(app: &App, account: &Account, shown: Option<&str>) -> Result<(), Problem> {
+    let wrong = |why: &'static str| {
+        Problem::forbidden("wrong_password", "Changing this needs the current password.")
+            .field("current_password", why)
+    };
+    let shown = shown.ok_or_else(|| wrong("This field is required here."))?;
+    let stored = Some(account.password_hash.clone());
+    let matches = app.accounts.passwords.verify(shown.to_owned(), stored).await?;
+    matches.then_some(()).ok_or_else(|| wrong("This is not the current password."))
+}
+
+/// What is wrong with a new password in the place of the current one, if anything.
+pub fn fault(new: &str, current: &str, others: &[&str]) -> Option<&'static str> {
+    weakness(new, others).or_else(|| (new == current).then_some("This is the current password."))
 }

@@ -43,6 +43,24 @@ impl CurrentUser {
     }
 }
 
+/// A caller who is an admin; 403 `admins_only` for everybody else.
+#[derive(Clone, Debug)]
+pub struct Admin(pub CurrentUser);
+
+impl FromRequestParts<AppState> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let user = CurrentUser::from_request_parts(parts, app).await?;
+        if user.role() == AccountRole::Admin { Ok(Self(user)) } else { Err(admins_only()) }
+    }
+}
+
+/// 403: the caller is known, and no admin.
+pub fn admins_only() -> Problem {
+    Problem::forbidden("admins_only", "Only an admin may do this.")
+}
+
 impl FromRequestParts<AppState> for CurrentUser {
     type Rejection = Problem;
 

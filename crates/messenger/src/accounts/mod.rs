@@ -1,12 +1,17 @@
 //! Accounts, and how their owners prove who they are.
 
 mod access_token;
+pub(crate) mod add;
+pub(crate) mod administer;
 mod browser;
 mod change_password;
 mod cookies;
+mod create_admin;
 mod csrf;
 mod current_user;
+mod details;
 mod devices;
+mod edit;
 mod login;
 mod logout;
 mod me;
@@ -24,21 +29,26 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use shared::encryption::{Field, FieldCipher};
+use shared::encryption::{Ciphertext, Field, FieldCipher};
+use shared::id::UserId;
+use shared::models::Profile;
 use shared::problem::Problem;
 use shared::time::Clock;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::app::{AppState, StartError};
+use crate::app::{App, AppState, StartError};
 use crate::config::Config;
-use crate::db::{Db, Error};
+use crate::db::{Conn, Db, Error};
+use crate::pictures;
 
 use access_token::AccessTokens;
 use cookies::Cookies;
+pub use create_admin::{create_admin, exists, promote};
 use csrf::CsrfTokens;
-pub use current_user::{CurrentUser, authenticate, bearer};
+pub use current_user::{Admin, CurrentUser, admins_only, authenticate, bearer};
+pub use edit::change_card;
 pub use password::LENGTH as PASSWORD_LENGTH;
 use password::Passwords;
 use refresh_token::RefreshTokens;
@@ -65,7 +75,27 @@ fn twice_named() -> OpenApiRouter<AppState> {
         .routes(routes!(login::login))
         .routes(routes!(refresh::refresh))
         .routes(routes!(logout::logout))
-        .routes(routes!(me::me))
+        .routes(routes!(me::me, edit::replace, edit::edit))
+        .nest("/me", pictures::routes())
+}
+
+/// The profiles of those of the users who have an account here, deactivated ones included, in no order.
+pub async fn profiles(app: &App, conn: &mut Conn, ids: &[UserId]) -> Result<Vec<Profile>, Problem> {
+    let accounts = store::by_ids(conn, ids).await?;
+    accounts.into_iter().map(|account| account.profile(&app.accounts.fields)).collect()
+}
+
+/// Opens a sealed field of an account.
+fn open(
+    fields: &FieldCipher,
+    field: Field,
+    owner: UserId,
+    sealed: &Ciphertext,
+) -> Result<String, Problem> {
+    fields.open(field, owner.uuid(), sealed).map_err(|why| {
+        tracing::error!(user = %owner, ?field, key = %sealed.key(), %why, "a field cannot be opened");
+        Problem::internal()
+    })
 }
 
 /// What the account routes share.

@@ -1,5 +1,4 @@
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use argon2::password_hash::phc::PasswordHash;
@@ -8,8 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use shared::problem::Problem;
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
+
+use crate::pool::Pool;
 
 /// Memory of one hash in KiB, 19 MiB: the first choice of the OWASP Password Storage Cheat Sheet for Argon2id.
 const MEMORY: u32 = 19 * 1024;
@@ -20,8 +20,7 @@ const WAITING: usize = 64;
 
 /// Hashes and verifies passwords with Argon2id (RFC 9106) on as many threads as there are cores, and no more.
 pub struct Passwords {
-    threads: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    pool: Pool,
     /// The hash of no password, verified when there is no such user, so that both cases take the same time.
     nobody: Arc<OnceLock<String>>,
 }
@@ -64,14 +63,14 @@ fn matches(password: &str, stored: &str) -> Result<bool, Problem> {
 impl Passwords {
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let threads = Arc::new(Semaphore::new(cores));
-        Self { threads, waiting: AtomicUsize::new(0), nobody: Arc::default() }
+        let pool = Pool::new(cores, WAITING, "Too many log-ins are waiting.");
+        Self { pool, nobody: Arc::default() }
     }
 
     /// The hash of a new password, as a PHC string.
     pub async fn hash(&self, password: String) -> Result<String, Problem> {
         let password = Zeroizing::new(password);
-        self.run(move || hash(&password)).await?
+        self.pool.run(move || hash(&password)).await?
     }
 
     /// Whether the password belongs to the stored hash; without one, `false` after the same work.
@@ -80,6 +79,7 @@ impl Passwords {
         let known = stored.is_some();
         let nobody = self.nobody.clone();
         let matches = self
+            .pool
             .run(move || {
                 // Made at the first log-in, whoever's it is.
                 let nobody = nobody.get_or_init(|| hash("nobody").unwrap_or_default());
@@ -88,38 +88,6 @@ impl Passwords {
             })
             .await??;
         Ok(matches && known)
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Problem> {
-        let _place = Place::take(&self.waiting)?;
-        let permit = self.threads.clone().acquire_owned().await.map_err(|_| Problem::internal())?;
-        let done = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work()
-        });
-        done.await.map_err(|_| Problem::internal())
-    }
-}
-
-/// A place in the queue, given back when it is dropped.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize) -> Result<Self, Problem> {
-        let place = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
-            return Err(Problem::unavailable("busy", "Too many log-ins are waiting.", 2));
-        }
-        Ok(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -10,6 +10,7 @@ use shared::models::{AccountRole, Profile, UserCard, is_name};
 use shared::problem::Problem;
 use utoipa::ToSchema;
 
+use super::details::{Details, Given};
 use super::password::weakness;
 use super::store::{self, NewAccount};
 use crate::app::{App, AppState};
@@ -36,16 +37,33 @@ const RESERVED: &[&str] = &[
 ];
 /// Bytes of an e-mail address, at most (RFC 5321 §4.5.3.1.3, less the angle brackets).
 const EMAIL_LENGTH: usize = 254;
+/// What is wrong with something that is no e-mail address.
+pub const EMAIL: &str = "This should be an e-mail address like name@example.org.";
+/// What is wrong with something that is no first or last name.
+pub const NAME: &str = "A name has at most 150 characters and no control characters.";
 
 #[derive(Deserialize, ToSchema)]
 pub struct Registration {
-    email: String,
-    password: String,
-    username: Option<String>,
+    pub email: String,
+    pub password: String,
+    pub username: Option<String>,
     #[serde(default)]
-    first_name: String,
+    pub first_name: String,
     #[serde(default)]
-    last_name: String,
+    pub last_name: String,
+}
+
+/// What an account is made with that no registration can ask for.
+pub struct Making {
+    pub role: AccountRole,
+    pub added_by: Option<UserId>,
+    pub details: Given,
+}
+
+impl Default for Making {
+    fn default() -> Self {
+        Self { role: AccountRole::User, added_by: None, details: Given::default() }
+    }
 }
 
 /// `POST /api/auth/register/`: makes an account and answers 201 with it; 409 if name or e-mail are taken.
@@ -67,17 +85,24 @@ pub async fn register(
     State(app): State<AppState>,
     Json(body): Json<Registration>,
 ) -> Result<impl IntoResponse, Problem> {
+    let profile = make(&app, body, Making::default()).await?;
+    tracing::info!(user = %profile.card.id, "registered");
+    Ok((StatusCode::CREATED, Json(profile)))
+}
+
+/// Makes an account; 400 if something is wrong with it, 409 if name or e-mail are taken.
+pub async fn make(app: &App, body: Registration, making: Making) -> Result<Profile, Problem> {
     let mut problem = Problem::invalid();
     let email = email(&body.email);
     if email.is_none() {
-        problem = problem.field("email", "This should be an e-mail address like name@example.org.");
+        problem = problem.field("email", EMAIL);
     }
     let username = match &body.username {
         Some(text) => text.parse::<Username>().map_err(|error| error.to_string()),
         None => derive(email.as_deref().unwrap_or_default()),
     };
     match &username {
-        Ok(username) if is_reserved(&app, username) => {
+        Ok(username) if is_reserved(app, username, making.role) => {
             problem = problem.field("username", "This name is reserved.");
         }
         Ok(_) => {}
@@ -85,14 +110,14 @@ pub async fn register(
     }
     for (field, name) in [("first_name", &body.first_name), ("last_name", &body.last_name)] {
         if !is_name(name) {
-            problem = problem
-                .field(field, "A name has at most 150 characters and no control characters.");
+            problem = problem.field(field, NAME);
         }
     }
     let name = username.as_ref().map_or("", Username::as_str);
     if let Some(why) = weakness(&body.password, &[name, email.as_deref().unwrap_or_default()]) {
         problem = problem.field("password", why);
     }
+    let (details, problem) = making.details.check(problem, app.clock.wall());
     problem.check()?;
     let (Some(email), Ok(username)) = (email, username) else { return Err(Problem::internal()) };
 
@@ -102,23 +127,30 @@ pub async fn register(
         app: app.name.clone(),
         first_name: body.first_name.trim().into(),
         last_name: body.last_name.trim().into(),
+        picture: None,
     };
+    let details = details.seal(&app.accounts.fields, card.id);
     let account = NewAccount {
         email_hash: app.accounts.email_hash(&email)?,
         email: app.accounts.fields.seal(Field::Email, card.id.uuid(), &email),
         password_hash: app.accounts.passwords.hash(body.password).await?,
+        role: making.role,
+        details: Details::default().with(details),
+        added_by: making.added_by,
         created_at: app.clock.now(),
-        card: card.clone(),
+        card,
     };
-    let created_at = account.created_at;
-    app.db.write(|conn| Box::pin(async move { store::create(conn, &account).await })).await?;
-    tracing::info!(user = %card.id, "registered");
-    let profile = Profile { card, email, role: AccountRole::User, is_active: true, created_at };
-    Ok((StatusCode::CREATED, Json(profile)))
+    let made = app.db.write(|conn| {
+        Box::pin(async move {
+            store::create(conn, &account).await?;
+            store::by_id(conn, account.card.id).await?.ok_or_else(Problem::internal)
+        })
+    });
+    made.await?.profile(&app.accounts.fields)
 }
 
 /// An address in the form that it is compared in, if it is one that mail can be sent to.
-fn email(text: &str) -> Option<String> {
+pub fn email(text: &str) -> Option<String> {
     let options =
         Options::default().with_required_tld().without_display_text().without_domain_literal();
     let text = text.trim();
@@ -137,9 +169,11 @@ fn derive(email: &str) -> Result<Username, String> {
     name.map_err(|_| "No username can be made from this e-mail address; choose one.".to_owned())
 }
 
-fn is_reserved(app: &App, username: &Username) -> bool {
+/// An admin may be called admin; nobody is called as an app is.
+fn is_reserved(app: &App, username: &Username, role: AccountRole) -> bool {
     let key = username.key();
-    RESERVED.contains(&key.as_str()) || app.accounts.reserved.contains(&key)
+    let reserved = RESERVED.contains(&key.as_str()) && role != AccountRole::Admin;
+    reserved || app.accounts.reserved.contains(&key)
 }
 
 #[cfg(test)]

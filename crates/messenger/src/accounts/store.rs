@@ -3,13 +3,16 @@ use std::time::Duration;
 use shared::address::AppName;
 use shared::encryption::{Ciphertext, Field, FieldCipher};
 use shared::id::{SessionId, UserId};
-use shared::models::{AccountRole, Profile, UserCard};
+use shared::models::{AccountRole, AddedBy, Profile, UserCard};
 use shared::problem::Problem;
 use shared::time::Timestamp;
 
+use uuid::Uuid;
+
+use super::details::Details;
 use super::devices::Device;
-use super::exactly;
 use super::sessions::SessionUser;
+use super::{exactly, open};
 use crate::db::{Conn, Result, Row};
 use crate::users;
 
@@ -19,10 +22,14 @@ pub struct NewAccount {
     pub email_hash: Vec<u8>,
     pub email: Ciphertext,
     pub password_hash: String,
+    pub role: AccountRole,
+    pub details: Details<Option<Ciphertext>>,
+    pub added_by: Option<UserId>,
     pub created_at: Timestamp,
 }
 
 /// An account as it is read.
+#[derive(Clone)]
 pub struct Account {
     pub card: UserCard,
     pub email: Ciphertext,
@@ -30,17 +37,28 @@ pub struct Account {
     pub role: AccountRole,
     pub is_active: bool,
     pub created_at: Timestamp,
+    pub details: Details<Option<Ciphertext>>,
+    pub added_by: Option<AddedBy>,
 }
 
 impl Account {
     /// The account as its owner sees it.
     pub fn profile(self, fields: &FieldCipher) -> Result<Profile, Problem> {
-        let email = fields.open(Field::Email, self.card.id.uuid(), &self.email).map_err(|why| {
-            tracing::error!(user = %self.card.id, key = %self.email.key(), %why, "an e-mail address cannot be opened");
-            Problem::internal()
-        })?;
-        let Self { card, role, is_active, created_at, .. } = self;
-        Ok(Profile { card, email, role, is_active, created_at })
+        let email = open(fields, Field::Email, self.card.id, &self.email)?;
+        let details = self.details.open(fields, self.card.id)?;
+        let Self { card, role, is_active, created_at, added_by, .. } = self;
+        let Details { dob, phone_number, emergency_contact } = details;
+        Ok(Profile {
+            card,
+            email,
+            role,
+            is_active,
+            dob,
+            phone_number,
+            emergency_contact,
+            added_by,
+            created_at,
+        })
     }
 }
 
@@ -48,12 +66,8 @@ impl Account {
 pub async fn create(conn: &mut Conn, new: &NewAccount) -> Result<(), Problem> {
     const TAKEN: &str = "SELECT count(*) FROM accounts WHERE email_hash = $1";
     const INSERT: &str = "INSERT INTO accounts
-        (user_id, email_hash, email, email_key_id, password_hash, role, is_active, created_at)
-        VALUES ($1, $2, $3, $4, $5, 0, TRUE, $6)";
-    let email_taken = || {
-        Problem::conflict("email_taken", "There is an account with this e-mail address already.")
-            .field("email", "This e-mail address is taken.")
-    };
+        (user_id, email_hash, email, email_key_id, password_hash, role, created_at, added_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     // Looked up first, as PostgreSQL ends the transaction at a failed insert; the constraint decides a race.
     if conn.sql(TAKEN).bind(new.email_hash.clone()).one(Row::take::<i64>).await? > 0 {
         return Err(email_taken());
@@ -69,21 +83,94 @@ pub async fn create(conn: &mut Conn, new: &NewAccount) -> Result<(), Problem> {
         .bind(new.email.token().to_owned())
         .bind(new.email.key().number())
         .bind(new.password_hash.clone())
+        .bind(new.role.number())
         .bind(new.created_at.micros())
+        .bind(new.added_by.map(UserId::uuid))
         .execute()
         .await;
     match inserted {
         Err(error) if error.is_duplicate() => Err(email_taken()),
         other => Ok(other.map(|_| ())?),
+    }?;
+    Ok(set_details(conn, new.card.id, &new.details).await?)
+}
+
+fn email_taken() -> Problem {
+    Problem::conflict("email_taken", "There is an account with this e-mail address already.")
+        .field("email", "This e-mail address is taken.")
+}
+
+/// Gives an account another e-mail address; 409 if it is taken.
+pub async fn set_email(
+    conn: &mut Conn,
+    owner: UserId,
+    hash: &[u8],
+    email: &Ciphertext,
+) -> Result<(), Problem> {
+    const TAKEN: &str = "SELECT count(*) FROM accounts WHERE email_hash = $1 AND user_id <> $2";
+    const UPDATE: &str = "UPDATE accounts SET email_hash = $2, email = $3, email_key_id = $4
+        WHERE user_id = $1";
+    let taken = conn.sql(TAKEN).bind(hash.to_vec()).bind(owner.uuid());
+    if taken.one(Row::take::<i64>).await? > 0 {
+        return Err(email_taken());
     }
+    let updated = conn
+        .sql(UPDATE)
+        .bind(owner.uuid())
+        .bind(hash.to_vec())
+        .bind(email.token().to_owned())
+        .bind(email.key().number())
+        .execute()
+        .await;
+    match updated {
+        Err(error) if error.is_duplicate() => Err(email_taken()),
+        other => Ok(other.map(|_| ())?),
+    }
+}
+
+/// Writes the private details of an account.
+pub async fn set_details(
+    conn: &mut Conn,
+    owner: UserId,
+    details: &Details<Option<Ciphertext>>,
+) -> Result<()> {
+    const UPDATE: &str = "UPDATE accounts SET dob = $2, dob_key_id = $3, phone_number = $4,
+        phone_number_key_id = $5, emergency_contact = $6, emergency_contact_key_id = $7
+        WHERE user_id = $1";
+    let Details { dob, phone_number, emergency_contact } = details;
+    let query = conn.sql(UPDATE).bind(owner.uuid());
+    let query = [dob, phone_number, emergency_contact].into_iter().fold(query, |query, sealed| {
+        let token = sealed.as_ref().map(|sealed| sealed.token().to_owned());
+        query.bind(token).bind(sealed.as_ref().map(|sealed| sealed.key().number()))
+    });
+    query.execute().await.map(|_| ())
+}
+
+/// Gives an account another role.
+pub async fn set_role(conn: &mut Conn, user: UserId, role: AccountRole) -> Result<()> {
+    const UPDATE: &str = "UPDATE accounts SET role = $2 WHERE user_id = $1";
+    conn.sql(UPDATE).bind(user.uuid()).bind(role.number()).execute().await.map(|_| ())
+}
+
+/// The active admins, who stay what they are until the transaction ends.
+pub async fn lock_admins(conn: &mut Conn) -> Result<Vec<UserId>> {
+    const SELECT: &str = "SELECT a.user_id FROM accounts a JOIN users u ON u.id = a.user_id
+        WHERE a.role = 1 AND u.is_active ORDER BY a.user_id";
+    // On SQLite nobody else writes meanwhile.
+    let lock = if conn.is_postgres() { " FOR UPDATE" } else { "" };
+    conn.sql_built(format!("{SELECT}{lock}")).all(Row::id).await
 }
 
 macro_rules! select_account {
     ($where:literal) => {
         concat!(
-            "SELECT u.id, u.username, u.app, u.first_name, u.last_name,
-                a.email, a.email_key_id, a.password_hash, a.role, a.is_active, a.created_at
-             FROM accounts a JOIN users u ON u.id = a.user_id ",
+            "SELECT u.id, u.username, u.app, u.first_name, u.last_name, u.picture,
+                a.email, a.email_key_id, a.password_hash, a.role, u.is_active, a.created_at,
+                a.dob, a.dob_key_id, a.phone_number, a.phone_number_key_id, a.emergency_contact,
+                a.emergency_contact_key_id, b.id, b.username, b.first_name, b.last_name, ba.role
+             FROM accounts a JOIN users u ON u.id = a.user_id
+             LEFT JOIN users b ON b.id = a.added_by
+             LEFT JOIN accounts ba ON ba.user_id = a.added_by ",
             $where
         )
     };
@@ -96,14 +183,48 @@ fn account(row: &Row) -> Result<Account> {
         card,
         email: Ciphertext::stored(key, email),
         password_hash: row.take()?,
-        role: role(row)?,
+        role: row.number()?,
         is_active: row.take()?,
         created_at: row.time()?,
+        details: Details {
+            dob: sealed(row)?,
+            phone_number: sealed(row)?,
+            emergency_contact: sealed(row)?,
+        },
+        added_by: added_by(row)?,
     })
 }
 
-fn role(row: &Row) -> Result<AccountRole> {
-    Ok(if row.take::<i16>()? == 1 { AccountRole::Admin } else { AccountRole::User })
+fn sealed(row: &Row) -> Result<Option<Ciphertext>> {
+    let (token, key): (Option<String>, Option<i64>) = (row.take()?, row.take()?);
+    Ok(token.zip(key).map(|(token, key)| Ciphertext::stored(key, token)))
+}
+
+fn added_by(row: &Row) -> Result<Option<AddedBy>> {
+    let Some(id) = row.take::<Option<Uuid>>()? else { return Ok(None) };
+    Ok(Some(AddedBy {
+        id: id.into(),
+        username: row.parse()?,
+        first_name: row.take::<String>()?.into(),
+        last_name: row.take::<String>()?.into(),
+        role: row.number()?,
+    }))
+}
+
+/// The account of a user of this app.
+pub async fn by_id(conn: &mut Conn, id: UserId) -> Result<Option<Account>> {
+    const SELECT: &str = select_account!("WHERE a.user_id = $1");
+    conn.sql(SELECT).bind(id.uuid()).optional(account).await
+}
+
+/// The accounts of users of this app, in no order.
+pub async fn by_ids(conn: &mut Conn, ids: &[UserId]) -> Result<Vec<Account>> {
+    const SELECT: &str = select_account!("WHERE a.user_id IN ({})");
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    conn.sql_in(SELECT, &[], &ids).all(account).await
 }
 
 /// The account with a username of this app.
@@ -126,7 +247,7 @@ pub async fn by_session(
 ) -> Result<Option<Account>> {
     const SELECT: &str = select_account!(
         "JOIN sessions s ON s.user_id = a.user_id
-         WHERE s.id = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND a.is_active"
+         WHERE s.id = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND u.is_active"
     );
     conn.sql(SELECT).bind(session.uuid()).bind(now.micros()).optional(account).await
 }
@@ -137,10 +258,11 @@ pub async fn session_user(
     session: SessionId,
     now: Timestamp,
 ) -> Result<Option<SessionUser>> {
-    const SELECT: &str = "SELECT u.id, u.username, u.app, u.first_name, u.last_name, a.role
+    const SELECT: &str =
+        "SELECT u.id, u.username, u.app, u.first_name, u.last_name, u.picture, a.role
         FROM sessions s JOIN accounts a ON a.user_id = s.user_id JOIN users u ON u.id = s.user_id
-        WHERE s.id = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND a.is_active";
-    let user = |row: &Row| Ok(SessionUser { card: users::card(row)?, role: role(row)? });
+        WHERE s.id = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND u.is_active";
+    let user = |row: &Row| Ok(SessionUser { card: users::card(row)?, role: row.number()? });
     conn.sql(SELECT).bind(session.uuid()).bind(now.micros()).optional(user).await
 }
 

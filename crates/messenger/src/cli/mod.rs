@@ -1,5 +1,6 @@
 //! The command line that both binaries have.
 
+mod create_admin;
 mod healthcheck;
 mod keygen;
 mod openapi;
@@ -44,6 +45,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make an admin: a new account, or with --promote a user who is there.
+    CreateAdmin(create_admin::CreateAdmin),
     /// Ask the running app whether it is ready; exit code 0 if so.
     Healthcheck,
 }
@@ -58,6 +61,9 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Keygen { env } => keygen::run(env),
         Command::Openapi => openapi::run(),
+        Command::CreateAdmin(wanted) => {
+            with_config(defaults, |config| create_admin::run(&config, &wanted))
+        }
         Command::Healthcheck => with_config(defaults, |config| healthcheck::run(&config)),
         Command::Reindex { all, json } => {
             with_config(defaults, |config| reindex::run(&config, all, json))

@@ -138,7 +138,7 @@ async fn direct(
         let known = is_known.then(|| Merge::Taken(Vec::new()));
         return Ok(known.unwrap_or(Merge::Refused("not_your_user")));
     }
-    let people = match acquaint(conn, place, &told.state.users).await? {
+    let people = match acquaint(conn, place, &told.state.users, |_| is_known).await? {
         Ok(people) => people,
         Err(code) => return Ok(Merge::Refused(code)),
     };
@@ -173,7 +173,7 @@ async fn new_group(conn: &mut Conn, place: &Place<'_>, told: Told) -> Result<Mer
     if told.founder.app != *place.origin && !told.entries.iter().zip(&verdicts).any(invites) {
         return Ok(early(place, "not_your_user"));
     }
-    let people = match acquaint(conn, place, &told.state.users).await? {
+    let people = match acquaint(conn, place, &told.state.users, |_| false).await? {
         Ok(people) => people,
         Err(code) => return Ok(Merge::Refused(code)),
     };
@@ -212,11 +212,6 @@ async fn known_group(
     }
     let named: BTreeSet<_> = fresh.iter().flat_map(|e| [e.change.actor, e.subject()]).collect();
     let named: Vec<_> = named.into_iter().filter_map(|id| told.user(id).cloned()).collect();
-    let people = match acquaint(conn, place, &named).await? {
-        Ok(people) => people,
-        Err(code) => return Ok(Merge::Refused(code)),
-    };
-    let fresh: Vec<Entry> = fresh.into_iter().map(|entry| renamed(entry, &people)).collect();
     // Those who have once been added, whether or not that came to anything.
     let added = |entry: &Entry| match entry.change.deed {
         Deed::Add { user, .. } => Some(user),
@@ -224,6 +219,11 @@ async fn known_group(
     };
     let mut insiders: BTreeSet<_> = known.iter().filter_map(added).collect();
     insiders.insert(founder.id);
+    let people = match acquaint(conn, place, &named, |id| insiders.contains(&id)).await? {
+        Ok(people) => people,
+        Err(code) => return Ok(Merge::Refused(code)),
+    };
+    let fresh: Vec<Entry> = fresh.into_iter().map(|entry| renamed(entry, &people)).collect();
     if !fresh.iter().any(|entry| insiders.contains(&entry.change.actor)) {
         return Ok(early(place, "not_a_participant"));
     }
@@ -289,20 +289,24 @@ fn renamed(entry: Entry, people: &HashMap<UserId, UserId>) -> Entry {
     Entry { change: Change { at, actor: name(actor), deed }, app: entry.app }
 }
 
-/// Gets to know the people that a peer names, and gives the ids by which they are known here.
+/// Gets to know the people that a peer names, and gives the ids by which they are known here. `is_in` says who is in
+/// the conversation already.
 ///
 /// Everybody is looked at before anything is written, so that a refusal leaves nothing behind.
 async fn acquaint(
     conn: &mut Conn,
     place: &Place<'_>,
     people: &[UserCard],
+    is_in: impl Fn(UserId) -> bool,
 ) -> Result<Result<HashMap<UserId, UserId>, &'static str>, Error> {
     let mut known = HashMap::new();
     let (here, elsewhere): (Vec<_>, Vec<_>) =
         people.iter().partition(|user| user.app == *place.own);
     for user in here {
-        let own = users::by_name(conn, place.own.as_str(), &user.username.key()).await?;
-        if own.is_none_or(|own| own.id != user.id) {
+        let own = users::state_by_name(conn, place.own.as_str(), &user.username.key()).await?;
+        // Who has been deactivated stays where they are, and comes into nothing new.
+        let own = own.filter(|own| own.is_active || is_in(own.user.id));
+        if own.is_none_or(|own| own.user.id != user.id) {
             return Ok(Err("unknown_user"));
         }
         known.insert(user.id, user.id);

@@ -113,7 +113,8 @@ pub async fn kind_and_founder(
     conn: &mut Conn,
     id: ConversationId,
 ) -> Result<Option<(ConversationKind, UserCard)>> {
-    const SELECT: &str = "SELECT c.kind, u.id, u.username, u.app, u.first_name, u.last_name
+    const SELECT: &str =
+        "SELECT c.kind, u.id, u.username, u.app, u.first_name, u.last_name, u.picture
         FROM conversations c JOIN users u ON u.id = c.created_by WHERE c.id = $1";
     let read = |row: &Row| Ok((row.number()?, users::card(row)?));
     conn.sql(SELECT).bind(id.uuid()).optional(read).await
@@ -135,7 +136,7 @@ pub struct Head {
 /// The heads of those of the conversations that the user takes or took part in.
 pub async fn heads(conn: &mut Conn, ids: &[ConversationId], user: UserId) -> Result<Vec<Head>> {
     const SELECT: &str = "SELECT c.id, c.kind, c.title, c.changed_at, c.ended_at, c.created_at,
-            u.id, u.username, u.app, u.first_name, u.last_name,
+            u.id, u.username, u.app, u.first_name, u.last_name, u.picture,
             (SELECT m.id FROM messages m WHERE m.conversation_id = c.id
                 AND (p.left_at IS NULL OR m.created_at <= p.left_at)
                 ORDER BY m.created_at DESC, m.id DESC LIMIT 1),
@@ -169,7 +170,7 @@ pub async fn participants(
     ids: &[ConversationId],
 ) -> Result<Vec<(ConversationId, Participant)>> {
     const SELECT: &str = "SELECT p.conversation_id, u.id, u.username, u.app, u.first_name,
-            u.last_name, p.role, p.joined_at, p.left_at
+            u.last_name, u.picture, p.role, p.joined_at, p.left_at
         FROM participants p JOIN users u ON u.id = p.user_id
         WHERE p.conversation_id IN ({}) ORDER BY p.joined_at, u.username_key, u.app";
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
@@ -306,7 +307,8 @@ pub async fn unread(conn: &mut Conn, id: ConversationId, user: UserId) -> Result
 
 /// All that this app knows of a conversation, for a peer.
 pub async fn state(conn: &mut Conn, id: ConversationId) -> Result<Option<ConversationState>> {
-    const USERS: &str = "SELECT id, username, app, first_name, last_name FROM users WHERE id IN (
+    const USERS: &str = "SELECT id, username, app, first_name, last_name, picture FROM users
+        WHERE id IN (
             SELECT user_id FROM participants WHERE conversation_id = $1
             UNION SELECT user_id FROM changes WHERE conversation_id = $1
             UNION SELECT actor_id FROM changes WHERE conversation_id = $1)";

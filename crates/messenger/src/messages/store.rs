@@ -170,7 +170,7 @@ macro_rules! select_messages {
         concat!(
             "SELECT m.id, m.conversation_id, m.parent_id, m.content, m.key_id, m.revision,
                 m.created_at, m.edited_at, m.deleted_at, m.status, m.status_reason,
-                u.id, u.username, u.app, u.first_name, u.last_name ",
+                u.id, u.username, u.app, u.first_name, u.last_name, u.picture ",
             $($rest),*
         )
     };

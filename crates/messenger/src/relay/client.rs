@@ -5,15 +5,16 @@ use http::{Method, StatusCode};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use shared::address::{AppName, Username};
-use shared::models::UserCard;
+use shared::id::UserId;
 use shared::problem::Problem;
-use shared::relay::{Batch, BatchResult, EVENTS_PATH, USERS_PATH};
+use shared::relay::{Batch, BatchResult, EVENTS_PATH, MAX_LIST, USERS_PATH, UserList, UserState};
 use shared::time::Clock;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::service_token::{BodyDigest, ServiceTokens};
 use crate::config::Peer;
+use crate::users::UserQuery;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -21,8 +22,12 @@ const CONNECT: Duration = Duration::from_secs(5);
 const BATCH: Duration = Duration::from_secs(30);
 /// How long a caller waits for a peer to say who somebody is.
 const LOOKUP: Duration = Duration::from_secs(3);
+/// How long a caller waits for the users that a peer adds to a list, or for a picture.
+const SEARCH: Duration = Duration::from_secs(2);
 /// Bytes of an answer, at most.
 const MAX_ANSWER: usize = 1024 * 1024;
+/// Users that a peer may say it has, at most.
+const MAX_COUNT: i64 = 1_000_000_000;
 /// The longest wait that a peer may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(10);
 
@@ -90,7 +95,7 @@ impl PeerClient {
     }
 
     /// The peer's user with a name. 503 if the peer cannot be asked.
-    pub async fn user(&self, username: &Username) -> Result<Option<UserCard>, Problem> {
+    pub async fn user(&self, username: &Username) -> Result<Option<UserState>, Problem> {
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("username", username.as_str())
             .finish();
@@ -111,6 +116,50 @@ impl PeerClient {
             tracing::warn!(peer = %self.peer, reason, "the peer cannot be asked for a user");
             Problem::unavailable("peer_unavailable", "The other app cannot be reached just now.", 5)
         })
+    }
+
+    /// Those of the peer's active users that a query finds; `None` if the peer does not answer in time, or with
+    /// anything else than a list of its own users.
+    pub async fn search(&self, query: &UserQuery) -> Option<UserList> {
+        let parameters = form_urlencoded::Serializer::new(String::new())
+            .append_pair("search", &query.search)
+            .append_pair("ordering", &query.order.to_string())
+            .finish();
+        let answer = async {
+            let body = self.ask(&format!("{USERS_PATH}?{parameters}")).await?;
+            let mut list: UserList = serde_json::from_slice(&body).map_err(|e| e.to_string())?;
+            let theirs = |state: &UserState| state.user.app == self.peer && state.is_active;
+            if list.results.len() > MAX_LIST || !list.results.iter().all(theirs) {
+                return Err("the answer lists others than active users of the peer".to_owned());
+            }
+            let listed = i64::try_from(list.results.len()).unwrap_or(0);
+            list.count = list.count.clamp(listed, MAX_COUNT);
+            Ok(list)
+        };
+        let failed = |reason| {
+            tracing::warn!(peer = %self.peer, reason, "the peer cannot be asked for its users");
+        };
+        answer.await.map_err(failed).ok()
+    }
+
+    /// The picture of one of the peer's users, as bytes that may be anything; `None` if the peer does not answer.
+    pub async fn picture(&self, user: UserId) -> Option<Vec<u8>> {
+        let answer = self.ask(&format!("{USERS_PATH}{user}/picture/")).await;
+        let failed = |reason| {
+            tracing::warn!(peer = %self.peer, %user, reason, "the peer cannot be asked for a picture");
+        };
+        answer.map_err(failed).ok()
+    }
+
+    /// The body of the answer to a `GET` that is answered 200.
+    async fn ask(&self, target: &str) -> Result<Vec<u8>, String> {
+        let request = self.request(&Method::GET, target, Vec::new(), None).await;
+        let request = request.map_err(|problem| problem.to_string())?.timeout(SEARCH);
+        let response = request.send().await.map_err(|error| causes(&error))?;
+        match response.status() {
+            StatusCode::OK => read(response).await,
+            status => Err(format!("the peer answered {status}")),
+        }
     }
 
     /// The digest that the body of a request from this peer must have, if the peer has signed the request.

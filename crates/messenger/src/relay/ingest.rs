@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use shared::address::AppName;
+use shared::address::{Address, AppName};
 use shared::id::{ConversationId, MessageId, StreamId, UserId};
 use shared::models::ConversationKind;
 use shared::problem::Problem;
@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::conversations::{self, Membership, Merge, Place};
 use crate::db::{Conn, Error};
 use crate::messages;
+use crate::users;
 
 /// Characters of a token, at most: that of the longest message, and a little more.
 const MAX_TOKEN: usize = 128 * 1024;
@@ -83,6 +84,9 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
             }
             let told: Vec<_> = taken.told.into_iter().map(|(peer, _)| peer).collect();
             app.relay.wake(&told);
+            for user in taken.users {
+                app.directory.forget(&user).await;
+            }
             let refused = taken.refused.into_iter().map(|(seq, code)| (seq, code.to_owned()));
             return Ok(answer(&batch, end, repeated.into_iter().chain(refused).collect()));
         }
@@ -137,6 +141,7 @@ struct Taken {
     conversations: HashSet<ConversationId>,
     /// Which peers must hear of which conversations.
     told: BTreeSet<(AppName, ConversationId)>,
+    users: Vec<Address>,
 }
 
 /// Stores the events and moves the position; `None`, and nothing stored, if the position has moved meanwhile.
@@ -184,6 +189,7 @@ async fn look_again(app: &App, conn: &mut Conn, taken: &mut Taken) -> Result<(),
         // One of them has told of the conversation itself, which others may have waited for.
         heard.extend(again.conversations.iter().copied());
         taken.conversations.extend(again.conversations);
+        taken.users.extend(again.users);
         taken.told.extend(again.told);
     }
     Ok(())
@@ -217,6 +223,14 @@ impl Turn<'_> {
                         tracing::debug!(trace = %trace.simple(), message = %state.id, "received");
                     }
                     run.push(Message { seq, state: *state, text });
+                }
+                Ok(EventBody::User(state)) => {
+                    match users::merge(conn, self.origin, &state, self.now).await? {
+                        Ok(()) => taken.users.push(state.user.address()),
+                        Err(code) => {
+                            taken.refused.insert(seq, code);
+                        }
+                    }
                 }
                 // Messages after it may depend on it, so the ones before it are written first.
                 Ok(EventBody::Conversation(state)) => {

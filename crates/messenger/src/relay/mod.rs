@@ -35,7 +35,9 @@ use crate::config::Config;
 pub use client::{Delivery, PeerClient};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
-pub use store::{EventKind, NewEvent, append, append_change, append_conversation, last_moment};
+pub use store::{
+    EventKind, NewEvent, append, append_change, append_conversation, append_user, last_moment,
+};
 
 /// Bytes of a batch of events, at most.
 pub const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -45,6 +47,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(receiver::events))
         .routes(routes!(users::users))
+        .routes(routes!(users::picture))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
@@ -85,6 +88,13 @@ impl Relay {
     /// The way to ask a peer something.
     pub fn client(&self, peer: &AppName) -> Option<&Arc<PeerClient>> {
         self.peers.get(peer).map(|peer| &peer.client)
+    }
+
+    /// All peers, in the order of their names.
+    pub fn peers(&self) -> Vec<AppName> {
+        let mut peers: Vec<_> = self.peers.keys().cloned().collect();
+        peers.sort_unstable();
+        peers
     }
 
     /// Says that there is something new for these peers.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::address::AppName;
-use shared::id::{ConversationId, EventId, StreamId};
+use shared::id::{ConversationId, EventId, StreamId, UserId};
 use shared::problem::Problem;
 use shared::relay::{Batch, BatchResult, Change, Deed, Event, EventBody, MAX_BATCH, Outcome};
 use shared::time::Timestamp;
@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::conversations;
 use crate::db::Conn;
 use crate::messages;
+use crate::users;
 
 /// How often to look for events that nothing has announced: those of another replica, say.
 const POLL: Duration = Duration::from_secs(1);
@@ -312,6 +313,10 @@ async fn event(conn: &mut Conn, stream: StreamId, waiting: Waiting) -> Result<Ev
             let state = conversations::state(conn, ConversationId::from(subject)).await?;
             state.map_or(EventBody::Void, |state| EventBody::Conversation(Box::new(state)))
         }
+        (EventKind::User, _) => {
+            let state = users::state(conn, UserId::from(subject)).await?;
+            state.map_or(EventBody::Void, |state| EventBody::User(Box::new(state)))
+        }
         _ => EventBody::Void,
     };
     Ok(Event { id: Some(EventId::of(stream, seq)), seq, trace, body })
@@ -346,6 +351,7 @@ fn size(body: &EventBody) -> usize {
             let lines = state.users.len() + state.changes.len();
             lines * ABOUT_A_LINE + state.changes.iter().map(title).sum::<usize>()
         }
+        EventBody::User(_) => ABOUT_A_LINE,
         EventBody::Void => 0,
     }
 }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use shared::address::AppName;
-use shared::id::{ConversationId, MessageId, StreamId};
+use shared::id::{ConversationId, MessageId, StreamId, UserId};
 use shared::relay::MessageState;
 use shared::time::Timestamp;
 use uuid::Uuid;
@@ -21,6 +21,8 @@ pub enum EventKind {
     Conversation,
     /// Nothing any more; only its number is needed.
     Void,
+    /// A user of this app who has changed.
+    User,
 }
 
 impl EventKind {
@@ -33,7 +35,7 @@ impl TryFrom<i16> for EventKind {
     type Error = i16;
 
     fn try_from(number: i16) -> std::result::Result<Self, i16> {
-        [Self::Message, Self::MessageChange, Self::Conversation, Self::Void]
+        [Self::Message, Self::MessageChange, Self::Conversation, Self::Void, Self::User]
             .into_iter()
             .find(|kind| kind.number() == number)
             .ok_or(number)
@@ -114,6 +116,21 @@ pub async fn append_conversation(
 ) -> Result<()> {
     let kind = EventKind::Conversation;
     append(conn, peer, &[NewEvent { kind, subject: id.uuid(), trace, at }]).await
+}
+
+/// Writes that a user of this app has changed, for all peers: which of them know the user is not known here.
+pub async fn append_user(
+    conn: &mut Conn,
+    peers: &[AppName],
+    id: UserId,
+    trace: Uuid,
+    at: Timestamp,
+) -> Result<()> {
+    let kind = EventKind::User;
+    for peer in peers {
+        append(conn, peer, &[NewEvent { kind, subject: id.uuid(), trace, at }]).await?;
+    }
+    Ok(())
 }
 
 /// The moment of the last event that this app has written for anybody.

@@ -10,6 +10,12 @@ pub enum Field {
     Email,
     /// The key of the app's blind indexes.
     IndexKey,
+    /// A user's date of birth.
+    DateOfBirth,
+    /// A user's telephone number.
+    PhoneNumber,
+    /// Whom to call when something happens to a user.
+    EmergencyContact,
 }
 
 /// Seals fields of the database with keys derived from the ring by HKDF (RFC 5869).
@@ -45,6 +51,9 @@ fn binding(field: Field, owner: Uuid) -> Binding {
     let kind = match field {
         Field::Email => 2,
         Field::IndexKey => 3,
+        Field::DateOfBirth => 4,
+        Field::PhoneNumber => 5,
+        Field::EmergencyContact => 6,
     };
     Binding { kind, subject: owner, sender: Uuid::nil(), revision: 0 }
 }

@@ -14,4 +14,4 @@ pub use conversation::{
 };
 pub use message::{EditMessage, InboxMessage, Message, NewMessage, Status};
 pub use page::Page;
-pub use user::{AccountRole, Profile, UserCard, is_name};
+pub use user::{AccountRole, AddedBy, PictureVersion, Profile, UserCard, fold, is_name};
