@@ -1041,7 +1041,7 @@ async fn unknown_paths_and_methods_are_problems(database: Database) {
     let message = format!("{messages}{}/", sent["id"].as_str().unwrap());
     for (path, allowed, refused) in [
         ("/api/auth/login/", "POST", &["GET", "PUT", "DELETE", "OPTIONS", "TRACE", "HACK"][..]),
-        ("/api/auth/me/", "GET,HEAD", &["POST", "DELETE", "TRACE", "OPTIONS"]),
+        ("/api/auth/me/", "GET,HEAD,PUT,PATCH", &["POST", "DELETE", "TRACE", "OPTIONS"]),
         ("/api/users/get_by_username/", "GET,HEAD", &["POST", "PATCH", "TRACE"]),
         ("/api/chats/conversations/", "GET,HEAD,POST", &["PUT", "PATCH", "DELETE", "TRACE"]),
         (messages, "GET,HEAD,POST", &["PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "HACK"]),

@@ -43,8 +43,8 @@ async fn a_message_crosses_both_ways_and_its_status_comes_back(database: Databas
     assert_eq!(inbox.results()[0]["created_at"], sent["created_at"]);
     assert_eq!(inbox.results()[0]["read"], false);
     let path = format!("/api/chats/messages/{}/", sent["id"].as_str().unwrap());
-    eventually("the message is relayed", || async {
-        (alice.get(&path).await.expect(200).json["status"] == "relayed").then_some(())
+    eventually("the message is known to be delivered", || async {
+        (alice.get(&path).await.expect(200).json["status"] == "delivered").then_some(())
     })
     .await;
 

@@ -176,7 +176,7 @@ async fn what_the_users_of_a_peer_may_not_do_comes_to_nothing(database: Database
         let change = group.world.change(&admin, title("Another"));
         let outcome = group.tell(vec![change]).await;
         assert!(
-            ["conversation_conflict", "bad_direct_id"].contains(&outcome.as_str()),
+            ["conversation_conflict", "bad_participants"].contains(&outcome.as_str()),
             "{key} {outcome}"
         );
         group.state[key] = known;

@@ -42,6 +42,8 @@ on_both_databases!(
     what_nothing_depends_on_may_be_malformed,
     a_batch_that_is_none_is_refused_whole,
     a_new_stream_takes_over_and_the_old_one_is_stale,
+    a_peer_tells_of_its_own_readers_alone_and_never_too_much,
+    an_answer_to_a_message_elsewhere_is_refused,
     a_token_that_does_not_open_is_stored_and_shown_as_unreadable,
 );
 
@@ -794,6 +796,113 @@ async fn a_new_stream_takes_over_and_the_old_one_is_stale(database: Database) {
     assert_eq!(reply.json["position"], 42);
     let texts = ["from the first stream", "from the second stream", "and on"];
     assert_eq!(world.seen().await, texts);
+    world.pair.stop().await;
+}
+
+/// That a reader has been given, and has read, everything up to a moment.
+fn receipt(world: &World, seq: i64, reader: &Value, delivered: &Value, read: &Value) -> Value {
+    let zero = json!(Timestamp::from_micros(0));
+    let progress = |to: &Value| json!({ "from": zero, "to": to, "at": world.now() });
+    let data = json!({
+        "conversation": world.conversation, "reader": reader,
+        "delivered": progress(delivered), "read": progress(read),
+    });
+    let mut event = world.event(seq, &json!({ "type": "receipt" }));
+    event["body"]["data"] = data;
+    event
+}
+
+async fn a_peer_tells_of_its_own_readers_alone_and_never_too_much(database: Database) {
+    let world = World::new(database).await;
+    let far = json!("2100-01-01T00:00:00.000000Z");
+    let never = json!(Timestamp::from_micros(0));
+    let status = async |message: &Value| {
+        let path = format!("/api/chats/messages/{}/", message["id"].as_str().unwrap());
+        world.alice.get(&path).await.expect(200).json["status"].clone()
+    };
+    let body = |text: &str| json!({ "conversation": world.conversation, "content": text });
+    // AppB is not what the test plays: it refuses Alice's messages, as it knows of no conversation. So they stay away.
+    world.pair.a_to_b.disturb(e2e::Disturbance::Down);
+    let first = world.alice.post("/api/chats/messages/", &body("first")).await.expect(201).json;
+    assert_eq!(first["status"], "queued");
+    let nobody = json!(OTHER);
+    let mut backwards = receipt(&world, 4, &world.bob["id"], &never, &never);
+    backwards["body"]["data"]["read"]["from"] = far.clone();
+    let mut elsewhere = receipt(&world, 5, &world.bob["id"], &far, &far);
+    elsewhere["body"]["data"]["conversation"] = nobody.clone();
+    let mut ahead = receipt(&world, 6, &world.bob["id"], &far, &far);
+    ahead["body"]["data"]["delivered"]["at"] = far.clone();
+    let reply = world
+        .deliver(vec![
+            receipt(&world, 2, &world.card["id"], &far, &far),
+            receipt(&world, 3, &nobody, &far, &far),
+            backwards,
+            elsewhere,
+            ahead,
+        ])
+        .await;
+    let codes = [
+        "not_your_user",
+        "not_a_participant",
+        "malformed",
+        "unknown_conversation",
+        "from_the_future",
+    ];
+    assert_eq!(outcomes(&reply), codes);
+    assert_eq!(status(&first).await, "queued");
+    let reply = world.deliver(vec![receipt(&world, 7, &world.bob["id"], &far, &never)]).await;
+    assert_eq!(outcomes(&reply), ["stored"]);
+    assert_eq!(status(&first).await, "delivered");
+    // Not beyond what there was to deliver, however far the peer says it is.
+    let second = world.alice.post("/api/chats/messages/", &body("second")).await.expect(201).json;
+    assert_eq!(status(&second).await, "queued");
+    // Never back, in whatever order events come.
+    let reply = world
+        .deliver(vec![
+            receipt(&world, 8, &world.bob["id"], &far, &second["created_at"]),
+            receipt(&world, 9, &world.bob["id"], &never, &first["created_at"]),
+        ])
+        .await;
+    assert_eq!(outcomes(&reply), ["stored", "stored"]);
+    let reply = world
+        .deliver(vec![receipt(&world, 10, &world.bob["id"], &second["created_at"], &far)])
+        .await;
+    assert_eq!(outcomes(&reply), ["stored"]);
+    assert_eq!([status(&first).await, status(&second).await], ["read", "read"]);
+    world.deliver(vec![receipt(&world, 11, &world.bob["id"], &never, &never)]).await;
+    assert_eq!([status(&first).await, status(&second).await], ["read", "read"]);
+    world.pair.stop().await;
+}
+
+async fn an_answer_to_a_message_elsewhere_is_refused(database: Database) {
+    let world = World::new(database).await;
+    let group = world.group(&[&world.card]);
+    let mut elsewhere = world.message("in the group");
+    elsewhere["conversation"] = group["id"].clone();
+    let answer = |parent: &Value| {
+        let mut answer = world.message("an answer");
+        answer["parent"] = parent.clone();
+        answer
+    };
+    let mut to_itself = answer(&Value::Null);
+    to_itself["parent"] = to_itself["id"].clone();
+    let here = world.message("here");
+    let reply = world
+        .deliver(vec![
+            world.conversation_event(2, group),
+            world.message_event(3, elsewhere.clone()),
+            world.message_event(4, answer(&elsewhere["id"])),
+            world.message_event(5, to_itself),
+            world.message_event(6, here.clone()),
+            world.message_event(7, answer(&here["id"])),
+            // It may be on its way from another app.
+            world.message_event(8, answer(&json!(OTHER))),
+        ])
+        .await;
+    let expected = ["stored", "stored", "bad_parent", "bad_parent", "stored", "stored", "stored"];
+    assert_eq!(outcomes(&reply), expected);
+    let reply = world.deliver(vec![world.message_event(9, answer(&elsewhere["id"]))]).await;
+    assert_eq!(outcomes(&reply), ["bad_parent"]);
     world.pair.stop().await;
 }
 

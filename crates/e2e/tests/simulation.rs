@@ -1,6 +1,6 @@
 //! A seeded simulation: the apps' senders and receivers over a network that drops, repeats, delays and reorders, and
 //! over processes that stop between any two steps. Whatever happens, both ends of a direct conversation have the same
-//! messages, each once, in the order of their writing, with their last edit; and all apps see the same group, whoever
+//! messages, each once, in the order of their writing, with their last edit, and known to be read; and all apps see the same group, whoever
 //! has changed it meanwhile, whether they might or not.
 //!
 //! `SIM_SEED=… SIM_RUNS=1 cargo test -p e2e --test simulation` repeats a run that failed.
@@ -17,6 +17,7 @@ use http_body_util::BodyExt;
 use messenger::app::{App, AppState};
 use messenger::config::{Config, Defaults, Environment};
 use messenger::db::Db;
+use messenger::receipts::flush;
 use messenger::relay::{Claimed, Sender, ingest};
 use messenger::router::{Service, Stack, router};
 use rand::rngs::StdRng;
@@ -259,9 +260,11 @@ impl Run<'_> {
         match self.rng.random_range(0..100) {
             0..15 => self.write(which % 2).await,
             15..21 => self.change(which % 2).await,
-            21..38 => self.govern().await,
-            38..61 => self.claim(which).await,
-            61..95 => self.carry().await,
+            21..25 => self.read(which % 2).await,
+            25..28 => flush(&self.nodes[which].app).await.unwrap(),
+            28..42 => self.govern().await,
+            42..62 => self.claim(which).await,
+            62..95 => self.carry().await,
             _ => {
                 let life = self.nodes[which].life + 1;
                 self.nodes[which] = self.world.node(which, &self.nodes[which].db, life).await;
@@ -351,6 +354,23 @@ impl Run<'_> {
         }
     }
 
+    /// Looks at the list, which is delivered by that, and may say that all of it has been read.
+    async fn read(&mut self, which: usize) {
+        let list = self.list(which).await;
+        let Some(last) = list.last().filter(|_| self.rng.random_ratio(2, 3)) else { return };
+        self.say_read(which, last).await;
+    }
+
+    async fn say_read(&self, which: usize, message: &Value) {
+        let path = format!("/api/chats/conversations/{}/read/", self.conversation);
+        let body = Some(json!({ "message": message["id"] }));
+        let (status, left) = self
+            .world
+            .call(&self.nodes[which], self.world.token(which), Method::POST, &path, body)
+            .await;
+        assert_eq!(status, 200, "{left}");
+    }
+
     async fn claim(&mut self, from: usize) {
         let node = &self.nodes[from];
         let (to, sender) = &node.senders[self.rng.random_range(0..node.senders.len())];
@@ -421,7 +441,7 @@ impl Run<'_> {
         for message in &a {
             let text = &expected[message["id"].as_str().unwrap()];
             assert_eq!(message["content"], json!(text), "its last edit: {message}");
-            assert_eq!(message["status"], "relayed", "{message}");
+            assert_eq!(message["status"], "read", "{message}");
         }
         for (which, app) in ["app-a", "app-b"].into_iter().enumerate() {
             let shown = a
@@ -434,8 +454,10 @@ impl Run<'_> {
         for which in [0, 1] {
             for word in ["wrote", "edited"] {
                 let path = format!("/api/chats/messages/?search={word}&page_size=100");
-                let (status, page) =
-                    self.world.call(&self.nodes[which], which, Method::GET, &path, None).await;
+                let (status, page) = self
+                    .world
+                    .call(&self.nodes[which], self.world.token(which), Method::GET, &path, None)
+                    .await;
                 assert_eq!(status, 200, "{page}");
                 let results = page["results"].as_array().unwrap();
                 let found: BTreeSet<_> =
@@ -564,6 +586,14 @@ async fn run(world: &World, seed: u64, dbs: &[Db]) {
     // Every process that is alive may still get late letters; then the network heals.
     while !run.network.is_empty() {
         run.carry().await;
+    }
+    drain(&world.clock, &run.nodes).await;
+    // Both have everything now, and read it; what they say of that is relayed too.
+    for which in 0..2 {
+        if let Some(last) = run.list(which).await.last() {
+            run.say_read(which, last).await;
+        }
+        flush(&run.nodes[which].app).await.unwrap();
     }
     drain(&world.clock, &run.nodes).await;
     run.check().await;

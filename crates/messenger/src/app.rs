@@ -10,10 +10,11 @@ use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::conversations::Memberships;
 use crate::db::{self, Db};
-use crate::http::Origins;
+use crate::http::{Cursors, Origins};
 use crate::idempotency::Idempotency;
 use crate::messages::Outgoing;
 use crate::pictures::Pictures;
+use crate::receipts::Receipts;
 use crate::relay::Relay;
 use crate::search::Index;
 use crate::users::Directory;
@@ -47,6 +48,10 @@ pub struct App {
     pub pictures: Pictures,
     /// The batching writer of new messages.
     pub outgoing: Outgoing,
+    /// What signs the cursors of lists.
+    pub cursors: Cursors,
+    /// What has been handed to clients, and what becomes known of messages.
+    pub receipts: Receipts,
     /// The way to the peers.
     pub relay: Relay,
 }
@@ -86,6 +91,8 @@ impl App {
             memberships: Memberships::default(),
             pictures: Pictures::new(),
             outgoing: Outgoing::start(&db, &clock),
+            cursors: Cursors::new(&config.jwt_secret),
+            receipts: Receipts::default(),
             relay: Relay::new(config, &clock),
             db,
             clock,

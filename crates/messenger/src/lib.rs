@@ -17,6 +17,7 @@ pub mod messages;
 pub mod openapi;
 pub mod pictures;
 pub mod pool;
+pub mod receipts;
 pub mod relay;
 pub mod router;
 pub mod search;

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::http::Explained;
 use crate::idempotency;
+use crate::receipts;
 use crate::relay;
 use crate::router::{Service, Stack, router};
 use crate::search;
@@ -60,13 +61,16 @@ pub async fn serve(
         tracing::info!(app = %config.app, %address, keys = ?keyring.key_ids(), "serving");
     }
 
-    let housekeeping = tokio::spawn(idempotency::forget_regularly(app, relaying.clone()));
+    let housekeeping = [
+        tokio::spawn(receipts::flush_regularly(app.clone(), relaying.clone())),
+        tokio::spawn(idempotency::forget_regularly(app, relaying.clone())),
+    ];
 
     accept(listener, service, config.header_timeout, stopping).await;
 
     // Requests are done; what they have left in the outbox will be sent by the next process.
     relaying.cancel();
-    for worker in workers.into_iter().chain([housekeeping]) {
+    for worker in workers.into_iter().chain(housekeeping) {
         if let Err(error) = worker.await {
             tracing::error!(%error, "a background task failed");
         }

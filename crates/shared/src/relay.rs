@@ -81,6 +81,8 @@ pub enum EventBody {
     Message(Box<MessageState>),
     /// A user of the sending app has changed.
     User(Box<UserState>),
+    /// A reader has come further with messages that the receiving app's users have written.
+    Receipt(Box<ReceiptState>),
     /// Nothing any more: the sender gave this event up, and the number is only passed by.
     Void,
 }
@@ -159,6 +161,52 @@ pub struct ConversationState {
     pub users: Vec<UserCard>,
     /// What has been done to a group since it began; nothing is ever done to a direct conversation.
     pub changes: Vec<Change>,
+}
+
+/// How far a reader has come with the messages that the receiving app's users have written in a conversation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReceiptState {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who; a user of the sending app.
+    pub reader: UserId,
+    /// What has been handed to a client of theirs.
+    pub delivered: Progress,
+    /// What they have read, if they let others know.
+    pub read: Progress,
+}
+
+/// A position that only moves forward: messages up to `to` are reached; those after `from` were so at the moment `at`.
+///
+/// The positions are moments of the app that wrote the messages, `at` is one of the reader's app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Where it stood before it last moved.
+    pub from: Timestamp,
+    /// Where it stands.
+    pub to: Timestamp,
+    /// When it last moved.
+    pub at: Timestamp,
+}
+
+impl Default for Progress {
+    /// Nothing has been reached.
+    fn default() -> Self {
+        let nothing = Timestamp::from_micros(0);
+        Self { from: nothing, to: nothing, at: nothing }
+    }
+}
+
+impl Progress {
+    /// Everything up to `to` is reached at the moment `at`.
+    pub fn begin(to: Timestamp, at: Timestamp) -> Self {
+        Self { to, at, ..Self::default() }
+    }
+
+    /// Whether this is where `other` leads, since when it does.
+    pub fn is_of(&self, other: &Self) -> bool {
+        (self.to, self.at) == (other.to, other.at)
+    }
 }
 
 /// One change of a group. There is at most one of a kind for a user, a moment and the app of the actor.

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::option_option,
+    reason = "nothing said, none, and a value are three things in a PATCH (RFC 7396)"
+)]
+
 use jiff::civil::{Date, date};
 use shared::encryption::{Ciphertext, Field, FieldCipher};
 use shared::id::UserId;

@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
@@ -49,9 +51,9 @@ pub async fn list(
         device.current = device.id == user.session;
     }
     let count = i64::try_from(devices.len()).unwrap_or(i64::MAX);
-    let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
-    let limit = usize::try_from(page.limit()).unwrap_or(0);
-    page.answer(count, devices.into_iter().skip(offset).take(limit).collect()).map(Json)
+    let key = |device: &Device| (Reverse(device.last_used_at), device.id);
+    let window = page.window(user.id())?;
+    page.answer(&window, Some(count), window.cut(devices, key), key).map(Json)
 }
 
 /// `DELETE /api/auth/sessions/{id}/`: ends one of the caller's sessions at once; 404 if it is none of theirs.

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::option_option,
+    reason = "nothing said, none, and a value are three things in a PATCH (RFC 7396)"
+)]
+
 use axum::extract::State;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Deserializer};

@@ -36,6 +36,7 @@ pub struct Account {
     pub password_hash: String,
     pub role: AccountRole,
     pub is_active: bool,
+    pub read_receipts: bool,
     pub created_at: Timestamp,
     pub details: Details<Option<Ciphertext>>,
     pub added_by: Option<AddedBy>,
@@ -46,13 +47,14 @@ impl Account {
     pub fn profile(self, fields: &FieldCipher) -> Result<Profile, Problem> {
         let email = open(fields, Field::Email, self.card.id, &self.email)?;
         let details = self.details.open(fields, self.card.id)?;
-        let Self { card, role, is_active, created_at, added_by, .. } = self;
+        let Self { card, role, is_active, read_receipts, created_at, added_by, .. } = self;
         let Details { dob, phone_number, emergency_contact } = details;
         Ok(Profile {
             card,
             email,
             role,
             is_active,
+            read_receipts,
             dob,
             phone_number,
             emergency_contact,
@@ -165,7 +167,8 @@ macro_rules! select_account {
     ($where:literal) => {
         concat!(
             "SELECT u.id, u.username, u.app, u.first_name, u.last_name, u.picture,
-                a.email, a.email_key_id, a.password_hash, a.role, u.is_active, a.created_at,
+                a.email, a.email_key_id, a.password_hash, a.role, u.is_active, a.read_receipts,
+                a.created_at,
                 a.dob, a.dob_key_id, a.phone_number, a.phone_number_key_id, a.emergency_contact,
                 a.emergency_contact_key_id, b.id, b.username, b.first_name, b.last_name, ba.role
              FROM accounts a JOIN users u ON u.id = a.user_id
@@ -185,6 +188,7 @@ fn account(row: &Row) -> Result<Account> {
         password_hash: row.take()?,
         role: row.number()?,
         is_active: row.take()?,
+        read_receipts: row.take()?,
         created_at: row.time()?,
         details: Details {
             dob: sealed(row)?,

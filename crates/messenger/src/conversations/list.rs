@@ -24,14 +24,14 @@ pub struct ListParams {
 }
 
 /// `GET /api/chats/conversations/`: what the caller takes part in, by default the latest activity first; `?search=`
-/// leaves those with a text in their title or in a name.
+/// leaves those with a text in their title or in a name. With a cursor, what happens between two pages moves none of them.
 #[utoipa::path(
     get,
     path = "/",
     tag = "Conversations",
     summary = "List the own conversations",
     description = "Those that the caller takes part in, by default the latest activity first. A direct conversation that \
-        the caller has deleted is not among them until a new message arrives.",
+        the caller has deleted is not among them until a new message arrives. With a cursor, what happens between two pages moves none of them.",
     params(PageParams, ListParams),
     responses((status = 200, description = "A page of conversations.", body = Page<Conversation>))
 )]
@@ -41,22 +41,33 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Json<Page<Conversation>>, Problem> {
     let (order, user) = (order(page.params())?, user.id());
+    let window = page.window(user)?;
     let mut conn = app.db.read().await?;
+    let now = app.clock.now();
     let text = page.params().get("search").filter(|text| !text.is_empty());
-    let (count, ids) = if let Some(text) = text {
+    let (count, rows) = if let Some(text) = text {
         let found = search::matching(&mut conn, user, text).await?;
-        let mut ids = store::page_of_user(&mut conn, user, order, i64::MAX, 0).await?;
-        ids.retain(|id| found.contains(id));
-        let (start, end) = (place(page.offset()), place(page.end()));
-        let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
-        (count, ids.into_iter().take(end).skip(start).collect())
+        let all = (i64::MAX, 0);
+        let mut rows = store::page_of_user(&mut conn, user, order, &window, all, now).await?;
+        rows.retain(|(_, id, _)| found.contains(id));
+        let (offset, limit) = (place(window.offset), place(window.limit));
+        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        (Some(count), rows.into_iter().skip(offset).take(limit).collect())
     } else {
-        let count = store::count_of_user(&mut conn, user).await?;
-        let (limit, offset) = (page.limit(), page.offset());
-        (count, store::page_of_user(&mut conn, user, order, limit, offset).await?)
+        let part = (window.limit, window.offset);
+        let rows = store::page_of_user(&mut conn, user, order, &window, part, now).await?;
+        let count = if page.needs_count(rows.len()) {
+            Some(store::count_of_user(&mut conn, user).await?)
+        } else {
+            None
+        };
+        (count, rows)
     };
-    let conversations = view::many(&mut conn, &ids, user).await?;
-    page.answer(count, conversations).map(Json)
+    let page = page.answer(&window, count, rows, |key| *key)?;
+    let Page { count, next, previous, results } = page;
+    let ids: Vec<_> = results.into_iter().map(|(_, id, _)| id).collect();
+    let results = view::many(&mut conn, &ids, user).await?;
+    Ok(Json(Page { count, next, previous, results }))
 }
 
 fn place(number: i64) -> usize {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +68,11 @@ impl Membership {
     /// The member with an id, if they still take part.
     pub fn active(&self, user: UserId) -> Option<&Member> {
         self.member(user).filter(|member| member.left_at.is_none())
+    }
+
+    /// All apps that have or had somebody in it, this one included.
+    pub fn apps(&self) -> BTreeSet<AppName> {
+        self.members.iter().map(|member| member.app.clone()).collect()
     }
 
     /// The other apps that have somebody in it: where its messages go.

@@ -119,7 +119,7 @@ impl Told {
         entries.sort();
         entries.dedup_by(|one, other| one.key() == other.key());
         let founder = founder.clone();
-        Ok(Self { founder, entries, state })
+        Ok(Self { state, founder, entries })
     }
 
     fn user(&self, id: UserId) -> Option<&UserCard> {

@@ -40,8 +40,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(list::list, create::create))
         .routes(routes!(get::get, edit::edit, delete::delete))
-        .routes(routes!(participants::add))
-        .routes(routes!(participant::edit, participant::remove))
+        .routes(routes!(participants::add_participants))
+        .routes(routes!(participant::set_role, participant::remove_participant))
         .routes(routes!(messages::list::list_in))
         .routes(routes!(read::read))
 }

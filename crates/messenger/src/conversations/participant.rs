@@ -29,7 +29,7 @@ use crate::http::{Json, Trace};
         (status = 409, description = "`last_owner`: the caller is the only owner; `direct_conversation`, `conversation_ended`, or `too_many_changes`."),
     )
 )]
-pub async fn edit(
+pub async fn set_role(
     State(app): State<AppState>,
     caller: CurrentUser,
     trace: Trace,
@@ -63,7 +63,7 @@ pub async fn edit(
         (status = 409, description = "`last_owner`: the caller is the only owner; `direct_conversation`, `conversation_ended`, or `too_many_changes`."),
     )
 )]
-pub async fn remove(
+pub async fn remove_participant(
     State(app): State<AppState>,
     caller: CurrentUser,
     trace: Trace,

@@ -31,7 +31,7 @@ use crate::http::{Json, PathId, Trace};
         (status = 409, description = "`direct_conversation`, `conversation_ended`, or `too_many_changes`."),
     )
 )]
-pub async fn add(
+pub async fn add_participants(
     State(app): State<AppState>,
     user: CurrentUser,
     trace: Trace,

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use super::store;
 use crate::accounts::CurrentUser;
 use crate::app::AppState;
-use crate::http::{Json, PathId};
-use crate::messages;
+use crate::http::{Json, PathId, Trace};
+use crate::receipts;
 
 #[derive(Deserialize, ToSchema)]
 pub struct Read {
@@ -38,15 +38,11 @@ pub struct Unread {
 pub async fn read(
     State(app): State<AppState>,
     user: CurrentUser,
+    trace: Trace,
     PathId(id): PathId<ConversationId>,
     Json(body): Json<Read>,
 ) -> Result<Json<Unread>, Problem> {
-    let message = messages::visible(&mut app.db.read().await?, body.message, user.id()).await?;
-    let message = message.filter(|message| message.conversation == id);
-    let (at, reader) = (message.ok_or_else(Problem::not_found)?.created_at, user.id());
-    app.db
-        .write(move |conn| Box::pin(async move { store::set_read(conn, id, reader, at).await }))
-        .await?;
-    let unread_count = store::unread(&mut app.db.read().await?, id, reader).await?;
+    receipts::read(&app, user.id(), id, body.message, trace.id).await?;
+    let unread_count = store::unread(&mut app.db.read().await?, id, user.id()).await?;
     Ok(Json(Unread { unread_count }))
 }

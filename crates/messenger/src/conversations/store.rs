@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 use super::{Member, group};
 use crate::db::{Conn, Insert, Result, Row};
+use crate::http::Window;
+use crate::messages::unread;
 use crate::users;
 
 static TWO: Insert = Insert::new(
@@ -135,18 +137,22 @@ pub struct Head {
 
 /// The heads of those of the conversations that the user takes or took part in.
 pub async fn heads(conn: &mut Conn, ids: &[ConversationId], user: UserId) -> Result<Vec<Head>> {
-    const SELECT: &str = "SELECT c.id, c.kind, c.title, c.changed_at, c.ended_at, c.created_at,
+    const SELECT: &str = concat!(
+        "SELECT c.id, c.kind, c.title, c.changed_at, c.ended_at, c.created_at,
             u.id, u.username, u.app, u.first_name, u.last_name, u.picture,
             (SELECT m.id FROM messages m WHERE m.conversation_id = c.id
                 AND (p.left_at IS NULL OR m.created_at <= p.left_at)
                 ORDER BY m.created_at DESC, m.id DESC LIMIT 1),
             (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id
-                AND m.created_at > p.read_at AND m.sender_id <> p.user_id
+                AND m.sender_id <> p.user_id AND ",
+        unread!("m"),
+        "
                 AND (p.left_at IS NULL OR m.created_at <= p.left_at))
         FROM conversations c
         JOIN participants p ON p.conversation_id = c.id AND p.user_id = $1
         JOIN users u ON u.id = c.created_by
-        WHERE c.id IN ({})";
+        WHERE c.id IN ({})"
+    );
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let head = |row: &Row| {
         Ok(Head {
@@ -196,6 +202,16 @@ pub enum Order {
     CreatedFirst,
 }
 
+impl Order {
+    fn is_ascending(self) -> bool {
+        matches!(self, Self::UpdatedFirst | Self::CreatedFirst)
+    }
+
+    fn is_by_creation(self) -> bool {
+        matches!(self, Self::CreatedLast | Self::CreatedFirst)
+    }
+}
+
 /// The conversations `c` that a user is shown in lists, by their participation `p`: all that they have not left, but
 /// direct ones that they have hidden only if a message has come since. Messages are counted, as a moment would say
 /// nothing where the clocks of two apps differ.
@@ -213,42 +229,50 @@ pub async fn count_of_user(conn: &mut Conn, user: UserId) -> Result<i64> {
     conn.sql(COUNT).bind(user.uuid()).one(Row::take).await
 }
 
-/// A page of the conversations that a user is shown.
+/// By what the list of conversations is ordered: by a moment of theirs, as things were at another moment, which is that
+/// of the first page, so that what happens between two pages moves nothing.
+pub type Key = (Timestamp, ConversationId, Timestamp);
+
+/// Some of the conversations that a user is shown, beyond the place of the window.
 pub async fn page_of_user(
     conn: &mut Conn,
     user: UserId,
     order: Order,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<ConversationId>> {
-    macro_rules! by {
-        ($moment:literal, $direction:literal) => {
-            concat!(
-                "SELECT id FROM (SELECT c.id, c.created_at, c.changed_at,
-                    COALESCE((SELECT max(m.created_at) FROM messages m
-                        WHERE m.conversation_id = c.id), 0) AS last_at ",
-                listed!(),
-                ") a ORDER BY ",
-                $moment,
-                " ",
-                $direction,
-                ", id ",
-                $direction,
-                " LIMIT $2 OFFSET $3"
-            )
-        };
-    }
-    const UPDATED_LAST: &str =
-        by!("CASE WHEN last_at > changed_at THEN last_at ELSE changed_at END", "DESC");
-    const UPDATED_FIRST: &str =
-        by!("CASE WHEN last_at > changed_at THEN last_at ELSE changed_at END", "ASC");
-    let select = match order {
-        Order::UpdatedLast => UPDATED_LAST,
-        Order::UpdatedFirst => UPDATED_FIRST,
-        Order::CreatedLast => by!("created_at", "DESC"),
-        Order::CreatedFirst => by!("created_at", "ASC"),
+    window: &Window<Key>,
+    (limit, offset): (i64, i64),
+    now: Timestamp,
+) -> Result<Vec<Key>> {
+    const CREATED: &str = "c.created_at";
+    const UPDATED: &str = "CASE WHEN c.changed_at <= $2 THEN c.changed_at ELSE c.created_at END";
+    let asof = window.after.map_or(now, |(_, _, asof)| asof);
+    let ascending = order.is_ascending() != window.backwards;
+    let (direction, beyond) = if ascending { ("ASC", ">") } else { ("DESC", "<") };
+    let after = if window.after.is_some() {
+        format!("WHERE (moment, id) {beyond} ($5, $6)")
+    } else {
+        String::new()
     };
-    conn.sql(select).bind(user.uuid()).bind(limit).bind(offset).all(Row::id).await
+    let (changed_at, last_at) = if order.is_by_creation() {
+        (CREATED, "0")
+    } else {
+        let last = "COALESCE((SELECT max(m.created_at) FROM messages m
+            WHERE m.conversation_id = c.id AND m.created_at <= $2), 0)";
+        (UPDATED, last)
+    };
+    let text = format!(
+        "SELECT moment, id FROM (
+            SELECT id, CASE WHEN last_at > changed_at THEN last_at ELSE changed_at END AS moment
+            FROM (SELECT c.id, {changed_at} AS changed_at, {last_at} AS last_at {}
+                AND c.created_at <= $2) a) b
+         {after} ORDER BY moment {direction}, id {direction} LIMIT $3 OFFSET $4",
+        listed!()
+    );
+    let query = conn.sql_built(text).bind(user.uuid()).bind(asof.micros());
+    let mut query = query.bind(limit).bind(offset);
+    if let Some((moment, id, _)) = window.after {
+        query = query.bind(moment.micros()).bind(id.uuid());
+    }
+    query.all(|row| Ok((row.time()?, row.id()?, asof))).await
 }
 
 /// The titles of the conversations that a user is shown.
@@ -286,18 +310,6 @@ pub async fn show(conn: &mut Conn, id: ConversationId, user: UserId) -> Result<(
     const UPDATE: &str = "UPDATE participants SET hidden_at_count = NULL
         WHERE conversation_id = $1 AND user_id = $2 AND hidden_at_count IS NOT NULL";
     conn.sql(UPDATE).bind(id.uuid()).bind(user.uuid()).execute().await.map(|_| ())
-}
-
-/// Moves the read position of a participant forward.
-pub async fn set_read(
-    conn: &mut Conn,
-    id: ConversationId,
-    user: UserId,
-    at: Timestamp,
-) -> Result<()> {
-    const UPDATE: &str = "UPDATE participants SET read_at = $3
-        WHERE conversation_id = $1 AND user_id = $2 AND read_at < $3";
-    conn.sql(UPDATE).bind(id.uuid()).bind(user.uuid()).bind(at.micros()).execute().await.map(|_| ())
 }
 
 /// Messages of others after the read position of a participant.

@@ -65,7 +65,7 @@ pub async fn many(
         participants.entry(id).or_default().push(participant);
     }
     let last: Vec<_> = heads.values().filter_map(|head| head.last_message).collect();
-    let mut last: HashMap<_, _> = messages::by_ids(conn, &last)
+    let mut last: HashMap<_, _> = messages::by_ids(conn, &last, user)
         .await?
         .into_iter()
         .map(|message| (message.conversation, message))

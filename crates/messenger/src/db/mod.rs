@@ -8,6 +8,7 @@
 mod batch;
 mod error;
 mod query;
+mod statement;
 mod write;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use sqlx::sqlite::{
 pub use batch::Batcher;
 pub use error::{Error, Result};
 pub use query::{Conn, Insert, Query, Row};
+pub use statement::Statement;
 use write::Writer;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");

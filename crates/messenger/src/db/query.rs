@@ -254,15 +254,40 @@ impl Insert {
         bind: impl for<'q> Fn(Query<'q>, &T) -> Query<'q>,
     ) -> Result<u64> {
         let mut written = 0;
-        while !rows.is_empty() {
-            let size = 1usize << rows.len().min(CHUNK).ilog2();
-            let (chunk, rest) = rows.split_at(size);
-            let text = AssertSqlSafe(self.text(size)).into_sql_str();
-            let query = chunk.iter().fold(conn.query(text), &bind);
+        while let Some((query, rest)) = self.next(conn, rows, &bind) {
             written += query.execute().await?;
             rows = rest;
         }
         Ok(written)
+    }
+
+    /// The same with a `RETURNING`, and gives what `map` reads of it.
+    pub async fn returning<T, R>(
+        &'static self,
+        conn: &mut Conn,
+        mut rows: &[T],
+        bind: impl for<'q> Fn(Query<'q>, &T) -> Query<'q>,
+        map: impl Fn(&Row) -> Result<R>,
+    ) -> Result<Vec<R>> {
+        let mut returned = Vec::new();
+        while let Some((query, rest)) = self.next(conn, rows, &bind) {
+            returned.extend(query.all(&map).await?);
+            rows = rest;
+        }
+        Ok(returned)
+    }
+
+    /// The statement for the first rows, with their values bound, and the rows that are left.
+    fn next<'c, 't, T>(
+        &'static self,
+        conn: &'c mut Conn,
+        rows: &'t [T],
+        bind: impl for<'q> Fn(Query<'q>, &T) -> Query<'q>,
+    ) -> Option<(Query<'c>, &'t [T])> {
+        let size = 1usize << rows.len().min(CHUNK).checked_ilog2()?;
+        let (chunk, rest) = rows.split_at(size);
+        let text = AssertSqlSafe(self.text(size)).into_sql_str();
+        Some((chunk.iter().fold(conn.query(text), bind), rest))
     }
 
     fn text(&self, rows: usize) -> Arc<str> {

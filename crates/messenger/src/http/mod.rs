@@ -1,6 +1,7 @@
 //! What every route has in common: reading requests and finishing responses.
 
 mod cors;
+mod cursor;
 mod edge;
 mod json;
 mod origin;
@@ -9,10 +10,11 @@ mod params;
 mod trace;
 mod unparsed;
 
+pub use cursor::Cursors;
 pub use edge::edge;
 pub use json::{Json, parse};
 pub use origin::Origins;
-pub use page::{PageParams, PageRequest};
+pub use page::{PageParams, PageRequest, Window};
 pub use params::{Params, PathId};
 pub use trace::Trace;
 pub use unparsed::Explained;

@@ -8,7 +8,7 @@ use http::request::Parts;
 use shared::problem::Problem;
 
 /// The query of a request, in its order; a parameter that stands twice counts once, the first time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
@@ -38,6 +38,19 @@ impl Params {
     #[cfg(test)]
     pub(crate) fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+    }
+
+    /// What decides which rows a list has and in which order, in one spelling: all but the page and its size.
+    pub(super) fn filters(&self) -> String {
+        const PAGING: [&str; 3] = ["page", "cursor", "page_size"];
+        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(self.0.len());
+        for (key, value) in &self.0 {
+            if !PAGING.contains(&key.as_str()) && pairs.iter().all(|(other, _)| other != key) {
+                pairs.push((key, value));
+            }
+        }
+        pairs.sort_unstable();
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
     }
 
     /// The parameters as a query string, `name` set to `value`.

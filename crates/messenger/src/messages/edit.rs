@@ -7,7 +7,7 @@ use shared::time::Timestamp;
 
 use super::sealed_json::SealedJson;
 use super::send::ended;
-use super::store;
+use super::{store, view};
 use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
 use crate::http::{Json, PathId, Trace};
@@ -79,7 +79,7 @@ pub async fn edit(
 
 /// A message of the caller's own; 404 if they may not see it, 403 if it is somebody else's or they have left.
 pub async fn own(app: &App, user: &CurrentUser, id: MessageId) -> Result<Message, Problem> {
-    let message = store::visible(&mut app.db.read().await?, id, user.id()).await?;
+    let message = view::visible(&mut app.db.read().await?, id, user.id()).await?;
     let message = message.ok_or_else(Problem::not_found)?;
     if message.sender.id != user.id() {
         return Err(Problem::forbidden("not_the_sender", "Only its sender may change a message."));

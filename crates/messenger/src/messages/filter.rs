@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::{Conn, Query};
+use crate::db::Statement;
 use crate::http::Params;
 use crate::search;
 
@@ -40,6 +40,25 @@ pub struct FilterParams {
     #[param(pattern = "^-?created_at$")]
     ordering: Option<String>,
 }
+
+/// The condition that a message, by its name in the statement, is unread for the participant `p`.
+macro_rules! unread {
+    ($x:literal) => {
+        concat!(
+            $x,
+            ".created_at > p.read_at AND (",
+            $x,
+            ".created_at > p.read_until OR ",
+            $x,
+            ".created_at > COALESCE((SELECT r.read_to FROM receipts r JOIN users s
+                ON s.app = r.origin WHERE s.id = ",
+            $x,
+            ".sender_id
+                AND r.conversation_id = p.conversation_id AND r.user_id = p.user_id), 0))"
+        )
+    };
+}
+pub(crate) use unread;
 
 /// Which messages a list holds.
 #[derive(Clone, Debug)]
@@ -131,7 +150,8 @@ impl Filter {
             of_messages.push_str(" AND x.sender_id <> p.user_id");
         }
         if self.unread {
-            of_messages.push_str(" AND x.created_at > p.read_at");
+            of_messages.push_str(" AND ");
+            of_messages.push_str(UNREAD);
         }
         if let Some(id) = self.sender {
             let _ = write!(of_messages, " AND x.sender_id = {}", statement.id(id.uuid()));
@@ -147,7 +167,7 @@ impl Filter {
         }
         let mut source = String::from("messages x");
         if let Some(terms) = &self.terms {
-            let is_postgres = statement.is_postgres;
+            let is_postgres = statement.is_postgres();
             let found = search::found(terms, is_postgres, |text| statement.text(text));
             of_messages.push_str(found.condition);
             source = found.source;
@@ -156,61 +176,16 @@ impl Filter {
     }
 }
 
+/// Whether a message `x` of somebody else is unread for the participant `p`. Between the two bounds, which are the same
+/// unless messages of one app arrive after later ones of another, the register of the sender's app decides.
+pub(super) const UNREAD: &str = unread!("x");
+
 /// The conditions of a filter as SQL.
 pub(super) struct Conditions {
     pub of_participants: String,
     pub of_messages: String,
     /// Where the messages come from: their table, or the index of the search and their table.
     pub source: String,
-}
-
-/// The values of a statement that is put together from fixed parts; no value ever becomes part of its text.
-pub(super) struct Statement {
-    values: Vec<Value>,
-    is_postgres: bool,
-}
-
-enum Value {
-    Id(Uuid),
-    Number(i64),
-    Text(String),
-}
-
-impl Statement {
-    /// One for a connection.
-    pub fn on(conn: &Conn) -> Self {
-        Self { values: Vec::new(), is_postgres: conn.is_postgres() }
-    }
-
-    /// The placeholder of an id.
-    pub fn id(&mut self, id: Uuid) -> String {
-        self.add(Value::Id(id))
-    }
-
-    /// The placeholder of a number.
-    pub fn number(&mut self, number: i64) -> String {
-        self.add(Value::Number(number))
-    }
-
-    /// The placeholder of a text.
-    pub fn text(&mut self, text: String) -> String {
-        self.add(Value::Text(text))
-    }
-
-    fn add(&mut self, value: Value) -> String {
-        self.values.push(value);
-        format!("${}", self.values.len())
-    }
-
-    /// The statement with its values bound.
-    pub fn run(self, conn: &mut Conn, text: String) -> Query<'_> {
-        let query = conn.sql_built(text);
-        self.values.into_iter().fold(query, |query, value| match value {
-            Value::Id(id) => query.bind(id),
-            Value::Number(number) => query.bind(number),
-            Value::Text(text) => query.bind(text),
-        })
-    }
 }
 
 /// A date or a date-time in a query. A bare date is its whole day in UTC: its beginning or, for an end, the end of it.

@@ -3,10 +3,11 @@ use shared::id::MessageId;
 use shared::models::Message;
 use shared::problem::Problem;
 
-use super::store;
+use super::view;
 use crate::accounts::CurrentUser;
 use crate::app::AppState;
 use crate::http::{Json, PathId};
+use crate::receipts;
 
 /// `GET /api/chats/messages/{id}/`, for the participants of its conversation.
 #[utoipa::path(
@@ -26,6 +27,10 @@ pub async fn get(
     user: CurrentUser,
     PathId(id): PathId<MessageId>,
 ) -> Result<Json<Message>, Problem> {
-    let message = store::visible(&mut app.db.read().await?, id, user.id()).await?;
-    message.map(Json).ok_or_else(Problem::not_found)
+    let found = view::find(&mut app.db.read().await?, id, user.id()).await?;
+    let found = found.ok_or_else(Problem::not_found)?;
+    if !found.delivered {
+        receipts::delivered(&app, user.id(), [&found.message]);
+    }
+    Ok(Json(found.message))
 }

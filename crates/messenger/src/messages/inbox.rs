@@ -3,7 +3,8 @@ use shared::models::{InboxMessage, Page};
 use shared::problem::Problem;
 
 use super::filter::{Filter, FilterParams};
-use super::store;
+use super::list::listed;
+use super::store::Listed;
 use crate::accounts::CurrentUser;
 use crate::app::AppState;
 use crate::http::{Json, PageParams, PageRequest};
@@ -33,8 +34,6 @@ pub async fn inbox(
     let unread = page.params().parse("unread", "This should be true or false.")?.unwrap_or(false);
     let terms = search.terms(&app).await?;
     let filter = Filter { of_others: true, unread, terms, ..filter };
-    let mut conn = app.db.read().await?;
-    let count = store::count(&mut conn, &filter).await?;
-    let messages = store::page(&mut conn, &filter, page.limit(), page.offset()).await?;
-    page.answer(count, messages).map(Json)
+    let inbox = |Listed { message, read, .. }| InboxMessage { message, read };
+    Ok(Json(listed(&app, &page, &filter).await?.map(inbox)))
 }

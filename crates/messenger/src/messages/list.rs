@@ -4,10 +4,12 @@ use shared::models::{Message, Page};
 use shared::problem::Problem;
 
 use super::filter::{Filter, FilterParams};
-use super::store;
+use super::store::{self, Listed};
+use super::view;
 use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
 use crate::http::{Json, PageParams, PageRequest, PathId};
+use crate::receipts;
 use crate::search::Search;
 
 /// `GET /api/chats/messages/`: the messages of all the caller's conversations, by default the newest first.
@@ -68,9 +70,26 @@ async fn answer(
     page: &PageRequest,
     filter: &Filter,
 ) -> Result<Json<Page<Message>>, Problem> {
+    Ok(Json(listed(app, page, filter).await?.map(|listed| listed.message)))
+}
+
+/// The part of a list of messages that is asked for. It is handed to a client of the caller, which is noted.
+pub async fn listed(
+    app: &App,
+    page: &PageRequest,
+    filter: &Filter,
+) -> Result<Page<Listed>, Problem> {
+    let window = page.window(filter.caller)?;
     let mut conn = app.db.read().await?;
-    let count = store::count(&mut conn, filter).await?;
-    let messages = store::page(&mut conn, filter, page.limit(), page.offset()).await?;
-    let messages = messages.into_iter().map(|inbox| inbox.message).collect();
-    page.answer(count, messages).map(Json)
+    let found = store::page(&mut conn, filter, &window).await?;
+    let count = if page.needs_count(found.len()) {
+        Some(store::count(&mut conn, filter).await?)
+    } else {
+        None
+    };
+    let mut page = page.answer(&window, count, found, |l| (l.message.created_at, l.message.id))?;
+    view::show(&mut conn, filter.caller, &mut page.results).await?;
+    let new = page.results.iter().filter(|listed| !listed.delivered).map(|l| &l.message);
+    receipts::delivered(app, filter.caller, new);
+    Ok(page)
 }

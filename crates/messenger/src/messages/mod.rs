@@ -10,27 +10,29 @@ mod outgoing;
 mod sealed_json;
 mod send;
 mod store;
+mod view;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::AppState;
-use crate::openapi;
+use crate::{openapi, receipts};
 
+pub(crate) use filter::unread;
 pub use outgoing::Outgoing;
 pub(crate) use store::state_columns;
-pub use store::{by_ids, fail, merge, owners, relayed, state, visible};
+pub use store::{fail, merge, owners, relayed, state};
+pub use view::{by_ids, visible};
 
 /// Characters of a message, at most.
 pub const MAX_CHARACTERS: usize = 20_000;
 
 /// The routes under `/api/chats/messages`, which the encryption layers wrap.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(list::list, send::send)).routes(routes!(
-        get::get,
-        edit::edit,
-        delete::delete
-    ))
+    OpenApiRouter::default()
+        .routes(routes!(list::list, send::send))
+        .routes(routes!(get::get, edit::edit, delete::delete))
+        .routes(routes!(receipts::list::list))
 }
 
 /// The routes under `/api/messages`, which the encryption layers wrap.

@@ -47,6 +47,7 @@ impl NewRow {
             sender: self.sender.clone(),
             content: Some(SealedContent::new(self.id, self.sender.id, 0, self.content.clone())),
             parent: self.parent,
+            reply_count: 0,
             status: stored.status,
             status_reason: None,
             created_at: stored.created_at,

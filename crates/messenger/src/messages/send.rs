@@ -7,7 +7,7 @@ use shared::problem::Problem;
 
 use super::outgoing::NewRow;
 use super::sealed_json::SealedJson;
-use super::store;
+use super::view;
 use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
 use crate::conversations;
@@ -110,7 +110,7 @@ async fn check_parent(
     conversation: ConversationId,
     parent: MessageId,
 ) -> Result<(), Problem> {
-    let found = store::visible(&mut app.db.read().await?, parent, user.id()).await?;
+    let found = view::visible(&mut app.db.read().await?, parent, user.id()).await?;
     match found.filter(|found| found.conversation == conversation) {
         None => {
             Err(Problem::invalid()

@@ -1,13 +1,15 @@
+use shared::address::AppName;
 use shared::encryption::{Ciphertext, SealedContent, Terms};
 use shared::id::{ConversationId, MessageId, UserId};
-use shared::models::{InboxMessage, Message, Status};
+use shared::models::{Message, Status};
 use shared::relay::MessageState;
 use shared::time::Timestamp;
 use uuid::Uuid;
 
-use super::filter::{Filter, Statement};
+use super::filter::{Filter, unread};
 use super::outgoing::{NewRow, Stored};
-use crate::db::{Conn, Insert, Result, Row};
+use crate::db::{Conn, Insert, Result, Row, Statement};
+use crate::http::Window;
 use crate::{search, users};
 
 static INSERT: Insert = Insert::new(
@@ -127,11 +129,17 @@ pub async fn relayed(conn: &mut Conn, ids: &[Uuid]) -> Result<()> {
     Ok(())
 }
 
-/// A peer will never store this message.
-pub async fn fail(conn: &mut Conn, id: Uuid, reason: &str) -> Result<()> {
-    const UPDATE: &str = "UPDATE messages SET pending = pending - 1, status = 4, status_reason = $2
-        WHERE id = $1 AND status <> 4";
-    conn.sql(UPDATE).bind(id).bind(reason.to_owned()).execute().await.map(|_| ())
+/// A peer will never store this message. The first reason stands for all.
+pub async fn fail(conn: &mut Conn, id: Uuid, peer: &AppName, reason: &str) -> Result<()> {
+    const INSERT: &str = "INSERT INTO failures (message_id, app, reason) VALUES ($1, $2, $3)
+        ON CONFLICT (message_id, app) DO NOTHING";
+    const UPDATE: &str = "UPDATE messages SET pending = pending - 1, status = 4,
+        status_reason = COALESCE(status_reason, $2) WHERE id = $1";
+    let query = conn.sql(INSERT).bind(id).bind(peer.to_string()).bind(reason.to_owned());
+    if query.execute().await? == 1 {
+        conn.sql(UPDATE).bind(id).bind(reason.to_owned()).execute().await?;
+    }
+    Ok(())
 }
 
 /// The columns of a message `m` that [`state`] reads; in an outer join all of them may be absent.
@@ -165,60 +173,84 @@ fn token(row: &Row) -> Result<Option<Ciphertext>> {
     Ok(token.zip(key).map(|(token, key)| Ciphertext::stored(key, token)))
 }
 
+/// Selects messages `m` as the participant `p` may see them, with what [`listed`] reads.
 macro_rules! select_messages {
     ($($rest:expr),*) => {
         concat!(
             "SELECT m.id, m.conversation_id, m.parent_id, m.content, m.key_id, m.revision,
                 m.created_at, m.edited_at, m.deleted_at, m.status, m.status_reason,
-                u.id, u.username, u.app, u.first_name, u.last_name, u.picture ",
+                (SELECT count(*) FROM messages y WHERE y.parent_id = m.id
+                    AND y.conversation_id = m.conversation_id
+                    AND (p.left_at IS NULL OR y.created_at <= p.left_at)),
+                u.id, u.username, u.app, u.first_name, u.last_name, u.picture,
+                NOT (", unread!("m"), "), COALESCE((SELECT r.delivered_to FROM receipts r
+                    WHERE r.conversation_id = p.conversation_id AND r.origin = u.app
+                    AND r.user_id = p.user_id), 0) ",
             $($rest),*
         )
     };
 }
 
-fn message(row: &Row) -> Result<Message> {
+/// A message as it is found for somebody.
+pub struct Listed {
+    /// The message; its status is still that of its relay.
+    pub message: Message,
+    /// Whether they have read it.
+    pub read: bool,
+    /// Whether it has been handed to a client of theirs before.
+    pub delivered: bool,
+}
+
+fn listed(row: &Row) -> Result<Listed> {
     let (id, conversation) = (row.id()?, row.id()?);
     let parent = row.take::<Option<Uuid>>()?.map(MessageId::from);
     let (token, revision) = (token(row)?, row.take()?);
     let (created_at, edited_at, deleted_at) = (row.time()?, row.maybe_time()?, row.maybe_time()?);
     let (status, status_reason) = (row.number()?, row.take()?);
+    let reply_count = row.take()?;
     let sender = users::card(row)?;
     let origin = sender.app.clone();
     let content = token.map(|token| SealedContent::new(id, sender.id, revision, token));
-    Ok(Message {
+    let message = Message {
         id,
         conversation,
         sender,
         content,
         parent,
+        reply_count,
         status,
         status_reason,
         created_at,
         edited_at,
         deleted_at,
         origin,
-    })
+    };
+    let (read, delivered_to) = (row.take()?, row.time()?);
+    Ok(Listed { message, read, delivered: created_at <= delivered_to })
 }
 
-/// Messages by id, in no order.
-pub async fn by_ids(conn: &mut Conn, ids: &[MessageId]) -> Result<Vec<Message>> {
-    const SELECT: &str =
-        select_messages!("FROM messages m JOIN users u ON u.id = m.sender_id WHERE m.id IN ({})");
+/// Messages by id, in no order, as the user finds them who takes or took part in their conversations.
+pub async fn by_ids(conn: &mut Conn, ids: &[MessageId], user: UserId) -> Result<Vec<Listed>> {
+    const SELECT: &str = select_messages!(
+        "FROM messages m JOIN users u ON u.id = m.sender_id
+         JOIN participants p ON p.conversation_id = m.conversation_id AND p.user_id = $1
+         WHERE m.id IN ({})"
+    );
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    conn.sql_in(SELECT, &[], &ids).all(message).await
+    conn.sql_in(SELECT, &[user.uuid()], &ids).all(listed).await
 }
 
 /// A message, if the user may see it: they take part in its conversation, or did when it was written.
-pub async fn visible(conn: &mut Conn, id: MessageId, user: UserId) -> Result<Option<Message>> {
+pub async fn find(conn: &mut Conn, id: MessageId, user: UserId) -> Result<Option<Listed>> {
     const SELECT: &str = select_messages!(
         "FROM messages m JOIN users u ON u.id = m.sender_id
          JOIN participants p ON p.conversation_id = m.conversation_id AND p.user_id = $2
          WHERE m.id = $1 AND (p.left_at IS NULL OR m.created_at <= p.left_at)"
     );
-    conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).optional(message).await
+    conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).optional(listed).await
 }
 
 /// Whether a user takes or took part in a conversation.
@@ -228,35 +260,41 @@ pub async fn takes_part(conn: &mut Conn, id: ConversationId, user: UserId) -> Re
     Ok(conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).one(Row::take::<i64>).await? > 0)
 }
 
-/// How many messages a filter leaves.
+/// How many messages a filter leaves: a walk through that part of the index, conversation by conversation. As a join
+/// PostgreSQL would rather read the whole table.
 pub async fn count(conn: &mut Conn, filter: &Filter) -> Result<i64> {
     let mut statement = Statement::on(conn);
     let conditions = filter.conditions(&mut statement);
     let text = format!(
-        "SELECT count(*) FROM participants p CROSS JOIN {} WHERE {} AND {}",
+        "SELECT CAST(COALESCE(sum((SELECT count(*) FROM {} WHERE {})), 0) AS BIGINT)
+         FROM participants p WHERE {}",
         conditions.source, conditions.of_messages, conditions.of_participants
     );
     statement.run(conn, text).one(Row::take).await
 }
 
-/// A page of the messages that a filter leaves, each with whether the caller has read it.
+/// By what lists of messages are ordered.
+pub type Key = (Timestamp, MessageId);
+
+/// Some of the messages that a filter leaves, each with whether the caller has read it.
 ///
 /// The first of each conversation are found in its index, and only as many as can stand on the page are compared. This
 /// is the one read whose text differs between the databases: SQLite has no `LATERAL`, and PostgreSQL would look at
 /// every message for an `IN` of this kind.
-pub async fn page(
-    conn: &mut Conn,
-    filter: &Filter,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<InboxMessage>> {
-    const COLUMNS: &str = select_messages!(", m.created_at <= p.read_at FROM participants p");
+pub async fn page(conn: &mut Conn, filter: &Filter, window: &Window<Key>) -> Result<Vec<Listed>> {
+    const COLUMNS: &str = select_messages!("FROM participants p");
     let mut statement = Statement::on(conn);
     let conditions = filter.conditions(&mut statement);
-    let direction = if filter.oldest_first { "ASC" } else { "DESC" };
-    let end = statement.number(limit.saturating_add(offset));
+    let ascending = filter.oldest_first != window.backwards;
+    let (direction, beyond) = if ascending { ("ASC", ">") } else { ("DESC", "<") };
+    let after = window.after.map_or(String::new(), |(at, id)| {
+        let (at, id) = (statement.number(at.micros()), statement.id(id.uuid()));
+        format!("AND (x.created_at, x.id) {beyond} ({at}, {id})")
+    });
+    let end = statement.number(window.limit.saturating_add(window.offset));
     let first = format!(
-        "FROM {} WHERE {} ORDER BY x.created_at {direction}, x.id {direction} LIMIT {end}",
+        "FROM {} WHERE {} {after}
+         ORDER BY x.created_at {direction}, x.id {direction} LIMIT {end}",
         conditions.source, conditions.of_messages
     );
     let each = if conn.is_postgres() {
@@ -264,12 +302,11 @@ pub async fn page(
     } else {
         format!("JOIN messages m ON m.id IN (SELECT x.id {first})")
     };
-    let (limit, offset) = (statement.number(limit), statement.number(offset));
+    let (limit, offset) = (statement.number(window.limit), statement.number(window.offset));
     let text = format!(
         "{COLUMNS} {each} JOIN users u ON u.id = m.sender_id WHERE {}
          ORDER BY m.created_at {direction}, m.id {direction} LIMIT {limit} OFFSET {offset}",
         conditions.of_participants
     );
-    let inbox = |row: &Row| Ok(InboxMessage { message: message(row)?, read: row.take()? });
-    statement.run(conn, text).all(inbox).await
+    statement.run(conn, text).all(listed).await
 }

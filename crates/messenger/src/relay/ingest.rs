@@ -6,27 +6,21 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use shared::address::{Address, AppName};
-use shared::id::{ConversationId, MessageId, StreamId, UserId};
-use shared::models::ConversationKind;
+use shared::id::{ConversationId, StreamId};
 use shared::problem::Problem;
-use shared::relay::{Batch, BatchResult, EventBody, EventResult, MessageState, Outcome};
+use shared::relay::{Batch, BatchResult, EventBody, EventResult, Outcome};
 use shared::time::Timestamp;
 use uuid::Uuid;
 
+use super::turn::Turn;
 use super::{parked, store};
 use crate::app::App;
-use crate::conversations::{self, Membership, Merge, Place};
 use crate::db::{Conn, Error};
-use crate::messages;
-use crate::users;
+use crate::receipts::{self, Moved};
 
-/// Characters of a token, at most: that of the longest message, and a little more.
-const MAX_TOKEN: usize = 128 * 1024;
 /// How far in the future a peer may say that something happened: a message would stand above all others until then,
 /// and a change would win over all others.
 pub const MAX_AHEAD: Duration = Duration::from_hours(24);
-/// How late a peer may be with what somebody did before they left, or before the conversation was ended.
-const MAX_LATE: Duration = Duration::from_hours(7 * 24);
 
 /// Takes in a batch of the peer that has signed it. The events must be consecutive.
 ///
@@ -87,6 +81,7 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
             for user in taken.users {
                 app.directory.forget(&user).await;
             }
+            receipts::announce_moved(app, taken.moved);
             let refused = taken.refused.into_iter().map(|(seq, code)| (seq, code.to_owned()));
             return Ok(answer(&batch, end, repeated.into_iter().chain(refused).collect()));
         }
@@ -97,10 +92,10 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
 /// An event that is beyond the position.
 pub(super) struct Fresh {
     pub(super) seq: i64,
-    trace: Option<Uuid>,
-    body: Result<EventBody, &'static str>,
+    pub(super) trace: Option<Uuid>,
+    pub(super) body: Result<EventBody, &'static str>,
     /// The body as it came, where it may have to be parked.
-    text: Option<Box<str>>,
+    pub(super) text: Option<Box<str>>,
 }
 
 impl Fresh {
@@ -136,12 +131,22 @@ struct Advance {
 
 /// What a batch has done.
 #[derive(Default)]
-struct Taken {
-    refused: HashMap<i64, &'static str>,
-    conversations: HashSet<ConversationId>,
+pub(super) struct Taken {
+    pub refused: HashMap<i64, &'static str>,
+    pub conversations: HashSet<ConversationId>,
     /// Which peers must hear of which conversations.
-    told: BTreeSet<(AppName, ConversationId)>,
-    users: Vec<Address>,
+    pub told: BTreeSet<(AppName, ConversationId)>,
+    pub users: Vec<Address>,
+    pub moved: Vec<Moved>,
+}
+
+/// The moment of the newest message of a batch, refused ones included: no earlier one follows it.
+fn heard_to(events: &[Fresh]) -> Timestamp {
+    let at = |event: &Fresh| match &event.body {
+        Ok(EventBody::Message(state)) => Some(state.created_at),
+        _ => None,
+    };
+    events.iter().filter_map(at).max().unwrap_or(Timestamp::from_micros(0))
 }
 
 /// Stores the events and moves the position; `None`, and nothing stored, if the position has moved meanwhile.
@@ -152,7 +157,8 @@ async fn take_in(
     advance: Advance,
 ) -> Result<Option<Taken>, Error> {
     let Advance { origin, stream, known, position } = advance;
-    if !store::advance(conn, &origin, stream, known, position).await? {
+    let heard_to = heard_to(&events);
+    if !store::advance(conn, &origin, stream, known, position, heard_to).await? {
         return Ok(None);
     }
     let mut taken = Taken::default();
@@ -190,204 +196,8 @@ async fn look_again(app: &App, conn: &mut Conn, taken: &mut Taken) -> Result<(),
         heard.extend(again.conversations.iter().copied());
         taken.conversations.extend(again.conversations);
         taken.users.extend(again.users);
+        taken.moved.extend(again.moved);
         taken.told.extend(again.told);
-    }
-    Ok(())
-}
-
-/// One origin's events being taken in.
-struct Turn<'a> {
-    app: &'a App,
-    origin: &'a AppName,
-    stream: StreamId,
-    now: Timestamp,
-}
-
-impl Turn<'_> {
-    async fn take_all(
-        &self,
-        conn: &mut Conn,
-        events: Vec<Fresh>,
-        taken: &mut Taken,
-    ) -> Result<(), Error> {
-        let has_others = self.app.relay.peers.len() > 1;
-        let mut run: Vec<Message> = Vec::new();
-        for Fresh { seq, trace, body, text } in events {
-            match body {
-                Err(code) => {
-                    taken.refused.insert(seq, code);
-                }
-                Ok(EventBody::Void) => {}
-                Ok(EventBody::Message(state)) => {
-                    if let Some(trace) = trace {
-                        tracing::debug!(trace = %trace.simple(), message = %state.id, "received");
-                    }
-                    run.push(Message { seq, state: *state, text });
-                }
-                Ok(EventBody::User(state)) => {
-                    match users::merge(conn, self.origin, &state, self.now).await? {
-                        Ok(()) => taken.users.push(state.user.address()),
-                        Err(code) => {
-                            taken.refused.insert(seq, code);
-                        }
-                    }
-                }
-                // Messages after it may depend on it, so the ones before it are written first.
-                Ok(EventBody::Conversation(state)) => {
-                    self.store_messages(conn, std::mem::take(&mut run), taken).await?;
-                    let id = state.id;
-                    let (own, origin, now) = (&self.app.name, self.origin, self.now);
-                    let place = Place { own, origin, has_others, now };
-                    match conversations::merge(conn, &place, *state).await? {
-                        Merge::Taken(told) => {
-                            taken.conversations.insert(id);
-                            taken.told.extend(told.into_iter().map(|peer| (peer, id)));
-                        }
-                        Merge::Kept(code, told) => {
-                            taken.conversations.insert(id);
-                            taken.told.extend(told.into_iter().map(|peer| (peer, id)));
-                            taken.refused.insert(seq, code);
-                        }
-                        Merge::Refused(code) => {
-                            taken.refused.insert(seq, code);
-                        }
-                        Merge::Early => self.park(conn, seq, id, text, taken, "early").await?,
-                    }
-                }
-            }
-        }
-        self.store_messages(conn, run, taken).await
-    }
-
-    /// Sets an event aside until its conversation is told of, or refuses it, for the reason `code`, if there is no
-    /// room for it.
-    async fn park(
-        &self,
-        conn: &mut Conn,
-        seq: i64,
-        id: ConversationId,
-        text: Option<Box<str>>,
-        taken: &mut Taken,
-        code: &'static str,
-    ) -> Result<(), Error> {
-        let is_parked = match text {
-            Some(text) => {
-                let (origin, stream) = (self.origin.clone(), self.stream);
-                let event = store::Parked { origin, stream, seq, body: text.into() };
-                parked::park(conn, event, id, self.now).await?
-            }
-            None => false,
-        };
-        if !is_parked {
-            taken.refused.insert(seq, code);
-        }
-        Ok(())
-    }
-
-    async fn store_messages(
-        &self,
-        conn: &mut Conn,
-        run: Vec<Message>,
-        taken: &mut Taken,
-    ) -> Result<(), Error> {
-        let (app, origin, now) = (self.app, self.origin, self.now);
-        if run.is_empty() {
-            return Ok(());
-        }
-        let ids: BTreeSet<ConversationId> =
-            run.iter().map(|message| message.state.conversation).collect();
-        let mut memberships = HashMap::new();
-        for id in ids {
-            let changed = taken.conversations.contains(&id);
-            let remembered = if changed { None } else { app.memberships.remembered(id).await };
-            let membership = match remembered {
-                Some(membership) => Some(membership),
-                None => app.memberships.load(conn, &app.name, id).await?,
-            };
-            memberships.extend(membership.map(|membership| (id, membership)));
-        }
-        let ids: Vec<MessageId> = run.iter().map(|message| message.state.id).collect();
-        let owners = messages::owners(conn, &ids).await?;
-        let owners: HashMap<_, _> =
-            owners.into_iter().map(|(id, user, place)| (id, (user, place))).collect();
-
-        let mut merged: Vec<MessageState> = Vec::with_capacity(run.len());
-        let mut places: HashMap<MessageId, usize> = HashMap::with_capacity(run.len());
-        for Message { seq, state, text } in run {
-            let membership = memberships.get(&state.conversation).map(AsRef::as_ref);
-            let owner = match places.get(&state.id) {
-                Some(&place) => Some((merged[place].sender, merged[place].conversation)),
-                None => owners.get(&state.id).copied(),
-            };
-            if let Err(code) = check(origin, &state, membership, owner, now) {
-                if text.is_some() && is_early(&state, membership) {
-                    self.park(conn, seq, state.conversation, text, taken, code).await?;
-                } else {
-                    taken.refused.insert(seq, code);
-                }
-            } else if let Some(&place) = places.get(&state.id) {
-                let known = &mut merged[place];
-                let later = state.deleted_at.is_some() || state.revision > known.revision;
-                if known.deleted_at.is_none() && later {
-                    *known = state;
-                }
-            } else {
-                places.insert(state.id, merged.len());
-                merged.push(state);
-            }
-        }
-        messages::merge(conn, &merged).await
-    }
-}
-
-/// A message of a batch.
-struct Message {
-    seq: i64,
-    state: MessageState,
-    text: Option<Box<str>>,
-}
-
-/// Whether another peer may be about to tell of the conversation, or that the sender takes part in it.
-fn is_early(state: &MessageState, membership: Option<&Membership>) -> bool {
-    match membership {
-        None => true,
-        Some(m) => m.kind() == ConversationKind::Group && m.member(state.sender).is_none(),
-    }
-}
-
-/// Whether the peer may say this of a message.
-fn check(
-    origin: &AppName,
-    state: &MessageState,
-    membership: Option<&Membership>,
-    owner: Option<(UserId, ConversationId)>,
-    now: Timestamp,
-) -> Result<(), &'static str> {
-    let membership = membership.ok_or("unknown_conversation")?;
-    let sender = membership.member(state.sender).ok_or("not_a_participant")?;
-    if sender.app != *origin {
-        return Err("not_your_user");
-    }
-    // What somebody did while they took part may arrive later than the word that they have left, but not for ever.
-    let written = state.edited_at.map_or(state.created_at, |at| at.max(state.created_at));
-    let done = state.deleted_at.map_or(written, |at| at.max(written));
-    if sender.left_at.is_some_and(|left_at| done > left_at || now > left_at.after(MAX_LATE)) {
-        return Err("not_a_participant");
-    }
-    if membership.ended_at().is_some_and(|end| written > end || now > end.after(MAX_LATE)) {
-        return Err("conversation_ended");
-    }
-    if owner.is_some_and(|owner| owner != (state.sender, state.conversation)) {
-        return Err("message_conflict");
-    }
-    if state.content.is_some() == state.deleted_at.is_some() {
-        return Err("malformed");
-    }
-    if state.content.as_ref().is_some_and(|content| content.token().len() > MAX_TOKEN) {
-        return Err("too_large");
-    }
-    if state.created_at > now.after(MAX_AHEAD) {
-        return Err("from_the_future");
     }
     Ok(())
 }

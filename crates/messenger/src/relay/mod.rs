@@ -15,6 +15,7 @@ mod sender;
 mod service_token;
 mod signed;
 mod store;
+mod turn;
 mod users;
 
 use std::collections::HashMap;
@@ -37,6 +38,7 @@ pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
 pub use store::{
     EventKind, NewEvent, append, append_change, append_conversation, append_user, last_moment,
+    last_written,
 };
 
 /// Bytes of a batch of events, at most.

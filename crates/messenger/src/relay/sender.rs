@@ -1,22 +1,25 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use shared::address::AppName;
-use shared::id::{ConversationId, EventId, StreamId, UserId};
+use shared::id::{ConversationId, EventId, MessageId, StreamId, UserId};
 use shared::problem::Problem;
-use shared::relay::{Batch, BatchResult, Change, Deed, Event, EventBody, MAX_BATCH, Outcome};
+use shared::relay::{
+    Batch, BatchResult, Change, Deed, Event, EventBody, MAX_BATCH, Outcome, ReceiptState,
+};
 use shared::time::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::store::{self, EventKind, Waiting};
+use super::store::{self, EventKind, NewEvent, Waiting};
 use super::{Delivery, PeerClient, Signals};
 use crate::app::App;
 use crate::conversations;
 use crate::db::Conn;
 use crate::messages;
+use crate::receipts::{self, StatusChange};
 use crate::users;
 
 /// How often to look for events that nothing has announced: those of another replica, say.
@@ -81,11 +84,14 @@ impl Sender {
         let mut conn = self.app.db.read().await?;
         let stream = store::stream(&mut conn, &self.peer).await?;
         let stream = stream.map_or_else(|| Uuid::nil().into(), |(stream, _)| stream);
+        let of_registers = waiting.iter().filter(|waiting| waiting.kind == EventKind::Receipt);
+        let registers: Vec<Uuid> = of_registers.map(|waiting| waiting.subject).collect();
+        let mut registers = receipts::states(&mut conn, &registers).await?;
         let mut events = Vec::with_capacity(waiting.len());
         let mut bytes = 0;
         leave_to_the_last(&mut waiting);
         for waiting in waiting {
-            let event = event(&mut conn, stream, waiting).await?;
+            let event = event(&mut conn, stream, waiting, &mut registers).await?;
             bytes += size(&event.body);
             if bytes > BATCH_BYTES && !events.is_empty() {
                 break;
@@ -118,18 +124,24 @@ impl Sender {
                 _ => None,
             })
             .collect();
+        let told = told(&claimed.batch);
+        let now = self.app.clock.now();
         let settled = self.app.db.write(move |conn| {
             Box::pin(async move {
                 if !store::holds(conn, &peer, owner, fence).await? {
-                    return Ok::<_, Problem>(false);
+                    return Ok::<_, Problem>(None);
                 }
-                let mut relayed = Vec::new();
+                let (mut relayed, mut failed, mut registers) = (Vec::new(), Vec::new(), Vec::new());
                 for (seq, kind, subject) in store::settle(conn, &peer, position).await? {
                     let code = refused.iter().find(|(number, _)| *number == seq);
+                    if let (EventKind::Receipt, Some(state)) = (kind, told.get(&seq)) {
+                        registers.push((subject, state.0, state.1));
+                    }
                     match (kind, code) {
                         (EventKind::Message, None) => relayed.push(subject),
                         (EventKind::Message, Some((_, code))) => {
-                            messages::fail(conn, subject, code).await?;
+                            messages::fail(conn, subject, &peer, code).await?;
+                            failed.push(subject);
                         }
                         (_, Some((_, code))) => {
                             tracing::warn!(%peer, seq, ?kind, %subject, code, "the peer refused an event");
@@ -138,14 +150,31 @@ impl Sender {
                     }
                 }
                 messages::relayed(conn, &relayed).await?;
-                Ok(true)
+                // What has moved on since it was sent is sent again.
+                let events: Vec<_> = receipts::settle(conn, &registers)
+                    .await?
+                    .into_iter()
+                    .map(|subject| NewEvent {
+                        kind: EventKind::Receipt,
+                        subject,
+                        trace: Uuid::from_u128(rand::random()),
+                        at: now,
+                    })
+                    .collect();
+                store::append(conn, &peer, &events).await?;
+                relayed.append(&mut failed);
+                Ok(Some(relayed))
             })
         });
-        let settled = settled.await?;
-        if !settled {
+        let Some(changed) = settled.await? else {
             self.forget_lease();
+            return Ok(false);
+        };
+        if !changed.is_empty() {
+            let changed = changed.into_iter().map(MessageId::from).collect();
+            receipts::announce(&self.app, StatusChange::Messages(changed));
         }
-        Ok(settled)
+        Ok(true)
     }
 
     /// Whether the peer has settled more than has ever been sent, let alone the `last` of a batch.
@@ -178,14 +207,24 @@ impl Sender {
         let peer = self.peer.clone();
         let given_up = self.app.db.write(move |conn| {
             Box::pin(async move {
-                let messages = store::give_up(conn, &peer, oldest).await?;
-                for &message in &messages {
-                    messages::fail(conn, message, "expired").await?;
+                let (mut failed, mut registers) = (Vec::new(), Vec::new());
+                for (kind, subject) in store::give_up(conn, &peer, oldest).await? {
+                    match kind {
+                        EventKind::Message => {
+                            messages::fail(conn, subject, &peer, "expired").await?;
+                            failed.push(MessageId::from(subject));
+                        }
+                        EventKind::Receipt => registers.push(subject),
+                        _ => {}
+                    }
                 }
-                Ok::<_, Problem>(messages.len())
+                receipts::forget_untold(conn, &registers).await?;
+                Ok::<_, Problem>(failed)
             })
         });
-        let messages = given_up.await?;
+        let failed = given_up.await?;
+        let messages = failed.len();
+        receipts::announce(&self.app, StatusChange::Messages(failed));
         tracing::warn!(peer = %self.peer, messages, "events were given up, as the peer has been away too long");
         Ok(())
     }
@@ -296,6 +335,15 @@ impl Sender {
     }
 }
 
+/// How far the registers have come of which a batch tells, by the numbers of the events.
+fn told(batch: &Batch) -> HashMap<i64, (Timestamp, Timestamp)> {
+    let told = |event: &Event| match &event.body {
+        EventBody::Receipt(state) => Some((event.seq, (state.delivered.to, state.read.to))),
+        _ => None,
+    };
+    batch.events.iter().filter_map(told).collect()
+}
+
 /// The wait after a number of failures in a row: doubling up to the longest, of which a random half (full jitter
 /// would allow none at all).
 fn wait(failures: u32) -> Duration {
@@ -303,7 +351,12 @@ fn wait(failures: u32) -> Duration {
     longest.mul_f64(rand::random_range(0.5..1.0))
 }
 
-async fn event(conn: &mut Conn, stream: StreamId, waiting: Waiting) -> Result<Event, Problem> {
+async fn event(
+    conn: &mut Conn,
+    stream: StreamId,
+    waiting: Waiting,
+    registers: &mut HashMap<Uuid, ReceiptState>,
+) -> Result<Event, Problem> {
     let Waiting { seq, kind, subject, trace, message, .. } = waiting;
     let body = match (kind, message) {
         (EventKind::Message | EventKind::MessageChange, Some(state)) => {
@@ -316,6 +369,10 @@ async fn event(conn: &mut Conn, stream: StreamId, waiting: Waiting) -> Result<Ev
         (EventKind::User, _) => {
             let state = users::state(conn, UserId::from(subject)).await?;
             state.map_or(EventBody::Void, |state| EventBody::User(Box::new(state)))
+        }
+        (EventKind::Receipt, _) => {
+            let state = registers.remove(&subject);
+            state.map_or(EventBody::Void, |state| EventBody::Receipt(Box::new(state)))
         }
         _ => EventBody::Void,
     };
@@ -351,7 +408,7 @@ fn size(body: &EventBody) -> usize {
             let lines = state.users.len() + state.changes.len();
             lines * ABOUT_A_LINE + state.changes.iter().map(title).sum::<usize>()
         }
-        EventBody::User(_) => ABOUT_A_LINE,
+        EventBody::User(_) | EventBody::Receipt(_) => ABOUT_A_LINE,
         EventBody::Void => 0,
     }
 }

@@ -23,6 +23,8 @@ pub enum EventKind {
     Void,
     /// A user of this app who has changed.
     User,
+    /// How far a reader of this app has come.
+    Receipt,
 }
 
 impl EventKind {
@@ -35,10 +37,17 @@ impl TryFrom<i16> for EventKind {
     type Error = i16;
 
     fn try_from(number: i16) -> std::result::Result<Self, i16> {
-        [Self::Message, Self::MessageChange, Self::Conversation, Self::Void, Self::User]
-            .into_iter()
-            .find(|kind| kind.number() == number)
-            .ok_or(number)
+        [
+            Self::Message,
+            Self::MessageChange,
+            Self::Conversation,
+            Self::Void,
+            Self::User,
+            Self::Receipt,
+        ]
+        .into_iter()
+        .find(|kind| kind.number() == number)
+        .ok_or(number)
     }
 }
 
@@ -46,7 +55,7 @@ impl TryFrom<i16> for EventKind {
 pub struct NewEvent {
     /// What it tells of.
     pub kind: EventKind,
-    /// The message or the conversation.
+    /// The message, the conversation or the register.
     pub subject: Uuid,
     /// The trace of the request that caused it.
     pub trace: Uuid,
@@ -64,7 +73,8 @@ static OUTBOX: Insert =
 pub async fn append(conn: &mut Conn, peer: &AppName, events: &[NewEvent]) -> Result<()> {
     const NUMBER: &str = "INSERT INTO streams (peer, stream, last_seq, last_at)
         VALUES ($1, $2, $3, $4)
-        ON CONFLICT (peer) DO UPDATE SET last_seq = streams.last_seq + $3, last_at = $4
+        ON CONFLICT (peer) DO UPDATE SET last_seq = streams.last_seq + $3,
+            last_at = CASE WHEN streams.last_at < $4 THEN $4 ELSE streams.last_at END
         RETURNING last_seq";
     let Some(last) = events.last() else { return Ok(()) };
     let count = i64::try_from(events.len()).unwrap_or(0);
@@ -139,6 +149,13 @@ pub async fn last_moment(db: &Db) -> Result<Timestamp> {
     db.read().await?.sql(SELECT).one(Row::time).await
 }
 
+/// The latest moment that an event for a peer carries; the beginning of time if there has never been one.
+pub async fn last_written(conn: &mut Conn, peer: &AppName) -> Result<Timestamp> {
+    const SELECT: &str = "SELECT last_at FROM streams WHERE peer = $1";
+    let found = conn.sql(SELECT).bind(peer.to_string()).optional(Row::time).await?;
+    Ok(found.unwrap_or(Timestamp::from_micros(0)))
+}
+
 /// The stream to a peer, and the number of its last event; `None` if there has never been one.
 pub async fn stream(conn: &mut Conn, peer: &AppName) -> Result<Option<(StreamId, i64)>> {
     const SELECT: &str = "SELECT stream, last_seq FROM streams WHERE peer = $1";
@@ -185,8 +202,12 @@ pub async fn settle(
     conn.sql(DELETE).bind(peer.to_string()).bind(position).all(read).await
 }
 
-/// Gives up the events from before a moment, and gives the messages among them; their numbers stay in the stream.
-pub async fn give_up(conn: &mut Conn, peer: &AppName, before: Timestamp) -> Result<Vec<Uuid>> {
+/// Gives up the events from before a moment, and gives their kinds and subjects; their numbers stay in the stream.
+pub async fn give_up(
+    conn: &mut Conn,
+    peer: &AppName,
+    before: Timestamp,
+) -> Result<Vec<(EventKind, Uuid)>> {
     const SELECT: &str = "SELECT kind, subject FROM outbox
         WHERE peer = $1 AND created_at < $2 AND kind <> $3";
     const UPDATE: &str = "UPDATE outbox SET kind = $3
@@ -197,8 +218,7 @@ pub async fn give_up(conn: &mut Conn, peer: &AppName, before: Timestamp) -> Resu
     let given_up = query.all(read).await?;
     let query = conn.sql(UPDATE).bind(peer.to_string()).bind(before.micros()).bind(void);
     query.execute().await?;
-    let messages = given_up.into_iter().filter(|(kind, _)| *kind == EventKind::Message);
-    Ok(messages.map(|(_, subject)| subject).collect())
+    Ok(given_up)
 }
 
 /// Starts the stream to a peer anew, from the events that are waiting.
@@ -280,20 +300,23 @@ pub async fn refusals(
     Ok(query.all(|row| Ok((row.take()?, row.take()?))).await?.into_iter().collect())
 }
 
-/// Moves the position of a stream; `false` if it is not where it was `known` to be.
+/// Moves the position of a stream, and the moment up to which messages have arrived; `false` if it is not where it was `known` to be.
 pub async fn advance(
     conn: &mut Conn,
     origin: &AppName,
     stream: StreamId,
     known: Option<(StreamId, i64)>,
     position: i64,
+    heard_to: Timestamp,
 ) -> Result<bool> {
-    const BEGIN: &str = "INSERT INTO positions (origin, stream, position) VALUES ($1, $2, $3)
-        ON CONFLICT (origin) DO NOTHING";
-    const MOVE: &str = "UPDATE positions SET stream = $2, position = $3
-        WHERE origin = $1 AND stream = $4 AND position = $5";
+    const BEGIN: &str = "INSERT INTO positions (origin, stream, position, heard_to)
+        VALUES ($1, $2, $3, $4) ON CONFLICT (origin) DO NOTHING";
+    const MOVE: &str = "UPDATE positions SET stream = $2, position = $3,
+            heard_to = CASE WHEN heard_to < $4 THEN $4 ELSE heard_to END
+        WHERE origin = $1 AND stream = $5 AND position = $6";
     let query = conn.sql(if known.is_none() { BEGIN } else { MOVE });
     let mut query = query.bind(origin.to_string()).bind(stream.uuid()).bind(position);
+    query = query.bind(heard_to.micros());
     if let Some((stream, position)) = known {
         query = query.bind(stream.uuid()).bind(position);
     }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::signed::Signed;
 use crate::app::{App, AppState};
-use crate::http::{Json, Params, PathId};
+use crate::http::{Json, Params, PathId, Window};
 use crate::users::{NoOrder, Order, UserQuery};
 use crate::{pictures, users};
 
@@ -36,7 +36,7 @@ pub enum Answer {
     params(
         ("username" = Option<String>, Query, description = "A username of this app."),
         ("search" = Option<String>, Query, description = "A part of username, first or last name."),
-        ("ordering" = Option<Order>, Query, description = "The order of a search."),
+        ("ordering" = Option<String>, Query, description = "The order of a search."),
     ),
     responses(
         (status = 200, description = "The user, or the list.", body = Answer),
@@ -72,7 +72,8 @@ async fn search(app: &App, text: &str, params: &Params) -> Result<UserList, Prob
     let limit = i64::try_from(MAX_LIST).unwrap_or(0);
     let mut conn = app.db.read().await?;
     let count = users::count(&mut conn, &app.name, &query).await?;
-    Ok(UserList { count, results: users::page(&mut conn, &app.name, &query, limit, 0).await? })
+    let results = users::page(&mut conn, &app.name, &query, &Window::first(limit)).await?;
+    Ok(UserList { count, results })
 }
 
 /// `GET /relay/v1/users/{id}/picture/`, for a peer: the picture of an active user of this app.

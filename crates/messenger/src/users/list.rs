@@ -4,17 +4,17 @@ use axum::extract::State;
 use futures::future::join_all;
 use serde::Serialize;
 use shared::address::AppName;
-use shared::models::{AccountRole, Page, UserCard};
+use shared::models::{AccountRole, Page};
 use shared::problem::Problem;
 use shared::relay::{MAX_LIST, UserState};
 use utoipa::{IntoParams, ToSchema};
 
 use super::get::Shown;
-use super::query::{MAX_SEARCH, NoOrder, Order, UserQuery};
+use super::query::{MAX_SEARCH, NoOrder, Order, Place, UserQuery};
 use super::store;
 use crate::accounts::{self, CurrentUser};
 use crate::app::{App, AppState};
-use crate::http::{Json, PageParams, PageRequest, Params};
+use crate::http::{Json, PageParams, PageRequest, Params, Window};
 
 /// The filters of the directory, as the description of the API shows them.
 #[derive(IntoParams)]
@@ -28,7 +28,8 @@ pub struct ListParams {
     #[param(example = "app-b")]
     app: Option<String>,
     /// The order; `username` unless it is given.
-    ordering: Option<Order>,
+    #[param(pattern = "^-?(username|created_at)$")]
+    ordering: Option<String>,
     /// For admins: only those of this app with a role.
     role: Option<AccountRole>,
     /// For admins: only those of this app who are active, or who are not.
@@ -70,25 +71,68 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Json<Listed>, Problem> {
     let Asked { query, own, peers } = asked(&app, &user, page.params())?;
+    let window = page.window::<Place>(user.id())?;
+    let order = query.order;
+    let place = |state: &UserState| order.place(&state.user);
     if peers.is_empty() {
-        let (count, found) = match own {
-            true => own_users(&app, &query, page.limit(), page.offset()).await?,
-            false => (0, Vec::new()),
+        let mut found = if own { own_users(&app, &query, &window).await? } else { Vec::new() };
+        if window.is_by_cursor() {
+            found.sort_by_key(place);
+            found = window.cut(found, place);
+        }
+        let count = if own && page.needs_count(found.len()) {
+            Some(store::count(&mut app.db.read().await?, &app.name, &query).await?)
+        } else {
+            None
         };
-        let users = shown(&app, &user, found).await?;
-        return Ok(Json(Listed { page: page.answer(count, users)?, unavailable: Vec::new() }));
+        let found = page.answer(&window, count, found, place)?;
+        let page = shown(&app, &user, found).await?;
+        return Ok(Json(Listed { page, unavailable: Vec::new() }));
     }
     let depth = i64::try_from(MAX_LIST).unwrap_or(i64::MAX);
-    if page.end() > depth {
+    let end = window.offset.saturating_add(window.limit);
+    if !window.is_by_cursor() && end > depth {
         let why =
             "A list of several apps ends after its first 500 entries; search, or name an app.";
         return Err(Problem::invalid().field("page", why));
     }
-    let (mut count, mut found) = match own {
-        true => own_users(&app, &query, page.end(), 0).await?,
-        false => (0, Vec::new()),
-    };
-    let answers = peers.iter().map(|peer| app.directory.search(&app.relay, peer, &query));
+    let Everybody { count, mut found, unavailable } =
+        everybody(&app, &query, own, &peers, &window).await?;
+    if window.offset >= count && window.offset > 0 && !unavailable.is_empty() {
+        let why = "The other app, whose users this page may hold, cannot be reached just now.";
+        return Err(Problem::unavailable("peer_unavailable", why, 5));
+    }
+    found.sort_by_key(place);
+    let found = window.cut(found, place);
+    let mut page = page.answer(&window, Some(count), found, place)?;
+    let results = app.directory.meet(std::mem::take(&mut page.results)).await?;
+    let mut page = shown(&app, &user, Page { results, ..page }).await?;
+    if !window.is_by_cursor() && end + window.limit > depth {
+        page.next = None;
+    }
+    Ok(Json(Listed { page, unavailable }))
+}
+
+/// What this app and its peers have found.
+struct Everybody {
+    count: i64,
+    found: Vec<UserState>,
+    unavailable: Vec<AppName>,
+}
+
+async fn everybody(
+    app: &App,
+    query: &UserQuery,
+    own: bool,
+    peers: &[AppName],
+    window: &Window<Place>,
+) -> Result<Everybody, Problem> {
+    let (mut count, mut found) = (0, Vec::new());
+    if own {
+        count = store::count(&mut app.db.read().await?, &app.name, query).await?;
+        found = own_users(app, query, &window.from_the_first()).await?;
+    }
+    let answers = peers.iter().map(|peer| app.directory.search(&app.relay, peer, query));
     let mut unavailable = Vec::new();
     for (peer, answer) in peers.iter().zip(join_all(answers).await) {
         match answer {
@@ -99,21 +143,7 @@ pub async fn list(
             None => unavailable.push(peer.clone()),
         }
     }
-    if page.offset() >= count && page.offset() > 0 && !unavailable.is_empty() {
-        let why = "The other app, whose users this page may hold, cannot be reached just now.";
-        return Err(Problem::unavailable("peer_unavailable", why, 5));
-    }
-    found.sort_by(|one, other| query.order.compare(&one.user, &other.user));
-    let place = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
-    let found: Vec<_> =
-        found.into_iter().skip(place(page.offset())).take(place(page.limit())).collect();
-    let users = shown(&app, &user, app.directory.meet(found).await?).await?;
-    let last = page.end() + page.limit() > depth;
-    let mut page = page.answer(count, users)?;
-    if last {
-        page.next = None;
-    }
-    Ok(Json(Listed { page, unavailable }))
+    Ok(Everybody { count, found, unavailable })
 }
 
 /// What the query string asks for, and of whom.
@@ -154,30 +184,26 @@ fn asked(app: &App, user: &CurrentUser, params: &Params) -> Result<Asked, Proble
 async fn own_users(
     app: &App,
     query: &UserQuery,
-    limit: i64,
-    offset: i64,
-) -> Result<(i64, Vec<UserState>), Problem> {
-    let mut conn = app.db.read().await?;
-    let count = store::count(&mut conn, &app.name, query).await?;
-    Ok((count, store::page(&mut conn, &app.name, query, limit, offset).await?))
+    window: &Window<Place>,
+) -> Result<Vec<UserState>, Problem> {
+    Ok(store::page(&mut app.db.read().await?, &app.name, query, window).await?)
 }
 
 /// The users as the caller may see them, in their order.
 async fn shown(
     app: &App,
     user: &CurrentUser,
-    found: Vec<UserState>,
-) -> Result<Vec<Shown>, Problem> {
+    page: Page<UserState>,
+) -> Result<Page<Shown>, Problem> {
     let mut full = HashMap::new();
     if user.role() == AccountRole::Admin {
-        let own: Vec<_> =
-            found.iter().map(|s| &s.user).filter(|u| u.app == app.name).map(|u| u.id).collect();
+        let found = page.results.iter().map(|state| &state.user);
+        let own: Vec<_> = found.filter(|user| user.app == app.name).map(|user| user.id).collect();
         let profiles = accounts::profiles(app, &mut app.db.read().await?, &own).await?;
         full.extend(profiles.into_iter().map(|profile| (profile.card.id, profile)));
     }
-    let show = |user: UserCard| match full.remove(&user.id) {
+    Ok(page.map(|state| match full.remove(&state.user.id) {
         Some(profile) => Shown::Full(Box::new(profile)),
-        None => Shown::Card(user),
-    };
-    Ok(found.into_iter().map(|state| state.user).map(show).collect())
+        None => Shown::Card(state.user),
+    }))
 }

@@ -2,10 +2,9 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+use shared::address::AppName;
 use shared::models::{AccountRole, UserCard, fold};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
 
 /// Which users of an app are asked for, and in which order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -55,6 +54,28 @@ impl Order {
         }
     }
 
+    /// Where a user stands in the list.
+    pub fn place(self, user: &UserCard) -> Place {
+        let key = match self.by {
+            By::Username => user.username.key(),
+            By::CreatedAt => user.id.to_string(),
+        };
+        Place { descending: self.descending, key, app: user.app.clone() }
+    }
+
+    /// Whether the last come first.
+    pub const fn is_descending(self) -> bool {
+        self.descending
+    }
+
+    /// The column that the order goes by.
+    pub const fn column(self) -> &'static str {
+        match self.by {
+            By::Username => "u.username_key",
+            By::CreatedAt => "u.id",
+        }
+    }
+
     /// Which of two users comes first.
     pub fn compare(self, one: &UserCard, other: &UserCard) -> Ordering {
         let by = match self.by {
@@ -63,6 +84,29 @@ impl Order {
         };
         let by = if self.descending { by.reverse() } else { by };
         by.then_with(|| one.app.cmp(&other.app))
+    }
+}
+
+/// Where a user stands in a list that is ordered so; those who stand first are less.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    descending: bool,
+    /// The username without regard to case, or the id.
+    pub key: String,
+    app: AppName,
+}
+
+impl Ord for Place {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by = self.key.cmp(&other.key);
+        let by = if self.descending { by.reverse() } else { by };
+        by.then_with(|| self.app.cmp(&other.app))
+    }
+}
+
+impl PartialOrd for Place {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -93,17 +137,6 @@ impl fmt::Display for Order {
         write!(f, "{minus}{field}")
     }
 }
-
-impl PartialSchema for Order {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .enum_values(Some(["username", "-username", "created_at", "-created_at"]))
-            .into()
-    }
-}
-
-impl ToSchema for Order {}
 
 /// Characters of a search, at most.
 pub const MAX_SEARCH: usize = 200;

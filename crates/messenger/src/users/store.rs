@@ -7,8 +7,9 @@ use shared::relay::UserState;
 use shared::time::Timestamp;
 use uuid::Uuid;
 
-use super::query::UserQuery;
+use super::query::{Place, UserQuery};
 use crate::db::{Conn, Error, Result, Row};
+use crate::http::Window;
 
 /// Reads `id, username, app, first_name, last_name, picture`.
 pub fn card(row: &Row) -> Result<UserCard> {
@@ -131,26 +132,40 @@ pub async fn page(
     conn: &mut Conn,
     own: &AppName,
     query: &UserQuery,
-    limit: i64,
-    offset: i64,
+    window: &Window<Place>,
 ) -> Result<Vec<UserState>> {
     const SELECT: &str = concat!(
         "SELECT u.id, u.username, u.app, u.first_name, u.last_name, u.picture, u.is_active,
             u.changed_at",
         own_users!()
     );
-    let text = format!("{SELECT} ORDER BY {} LIMIT $6 OFFSET $7", query.order.sql());
+    let column = query.order.column();
+    let ascending = query.order.is_descending() == window.backwards;
+    let (direction, beyond) = if ascending { ("ASC", ">=") } else { ("DESC", "<=") };
+    // One with the same name, of another app, may stand between the last page and this app's own.
+    let (after, more) = match window.after {
+        Some(_) => (format!("AND {column} {beyond} $8"), 1),
+        None => (String::new(), 0),
+    };
+    let text = format!("{SELECT} {after} ORDER BY {column} {direction} LIMIT $6 OFFSET $7");
     let (active, other) = query.activity();
-    conn.sql_built(text)
+    let statement = conn
+        .sql_built(text)
         .bind(own.to_string())
         .bind(query.pattern())
         .bind(query.role_number())
         .bind(active)
         .bind(other)
-        .bind(limit)
-        .bind(offset)
-        .all(state_row)
-        .await
+        .bind(window.limit + more)
+        .bind(window.offset);
+    let statement = match &window.after {
+        Some(place) => match Uuid::try_parse(&place.key).ok().filter(|_| column == "u.id") {
+            Some(id) => statement.bind(id),
+            None => statement.bind(place.key.clone()),
+        },
+        None => statement,
+    };
+    statement.all(state_row).await
 }
 
 /// Marks that a user of this app changes now; nobody else changes them until the transaction ends.

@@ -130,6 +130,7 @@ pub struct EditConversation {
 }
 
 /// A field that is there, be it null.
+#[expect(clippy::option_option, reason = "absent, null and a text are three things")]
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

@@ -56,7 +56,9 @@ pub struct Message {
     /// The message that this one answers.
     #[schema(required)]
     pub parent: Option<MessageId>,
-    /// How far it has come.
+    /// How many messages answer it, of those that the caller may see.
+    pub reply_count: i64,
+    /// How far it has come: to its sender, with the recipient who is the furthest behind; to anybody else, with them.
     pub status: Status,
     /// Why it failed, where it has.
     #[serde(skip_serializing_if = "Option::is_none")]

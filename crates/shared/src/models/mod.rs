@@ -6,6 +6,7 @@
 mod conversation;
 mod message;
 mod page;
+mod receipt;
 mod user;
 
 pub use conversation::{
@@ -14,4 +15,5 @@ pub use conversation::{
 };
 pub use message::{EditMessage, InboxMessage, Message, NewMessage, Status};
 pub use page::Page;
+pub use receipt::Receipt;
 pub use user::{AccountRole, AddedBy, PictureVersion, Profile, UserCard, fold, is_name};

@@ -46,7 +46,8 @@ impl PictureVersion {
     /// The version of a picture with these bytes.
     pub fn of(image: &[u8]) -> Self {
         let hash = Sha256::digest(image);
-        Self(hash[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+        let start = hash.iter().take(8).fold(0, |start, byte| (start << 8) | u64::from(*byte));
+        Self(format!("{start:016x}").into())
     }
 
     /// As text.
@@ -213,6 +214,8 @@ pub struct Profile {
     pub role: AccountRole,
     /// An inactive account cannot log in.
     pub is_active: bool,
+    /// Whether others are told what the user has read.
+    pub read_receipts: bool,
     /// Date of birth.
     #[schema(required, format = Date, examples("2001-12-31"))]
     pub dob: Option<String>,
