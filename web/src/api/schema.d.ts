@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/about/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say which app this is
+         * @description Its name and colour, its peers, and how long things may be. The web interface begins with it.
+         */
+        get: operations["description_about"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/csrf/": {
         parameters: {
             query?: never;
@@ -100,9 +120,45 @@ export interface paths {
          * @description The caller as they see themselves.
          */
         get: operations["accounts_me"];
-        put?: never;
+        /**
+         * Replace the own profile
+         * @description As `PATCH`, but `email`, `first_name` and `last_name` are required, and what is not given of `dob`, `phone_number` and `emergency_contact` is removed. Picture and password stay unless they are given.
+         */
+        put: operations["accounts_replace"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change the own profile
+         * @description Changes what is given; `null` removes one of `dob`, `phone_number` and `emergency_contact`. A new `email` or `password` needs `current_password`; a new password ends all other sessions. The username cannot be changed, and what is not named here is ignored.
+         */
+        patch: operations["accounts_edit"];
+        trace?: never;
+    };
+    "/api/auth/me/picture/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set the own picture
+         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels.
+         */
+        put: operations["accounts_upload"];
+        /**
+         * Set the own picture
+         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels.
+         */
+        post: operations["accounts_upload_post"];
+        /**
+         * Remove the own picture
+         * @description Also a success if there is none.
+         */
+        delete: operations["accounts_remove"];
         options?: never;
         head?: never;
         patch?: never;
@@ -219,7 +275,7 @@ export interface paths {
         };
         /**
          * List the own conversations
-         * @description Those that the caller takes part in, by default the latest activity first. A direct conversation that the caller has deleted is not among them until a new message arrives.
+         * @description Those that the caller takes part in, by default the latest activity first. A direct conversation that the caller has deleted is not among them until a new message arrives. With a cursor, what happens between two pages moves none of them.
          */
         get: operations["conversations_list"];
         put?: never;
@@ -299,7 +355,7 @@ export interface paths {
          * Add people to a group
          * @description By its owners and admins; only owners add owners and admins. All are added or none. Who takes part already stays what they are. They see all messages that their app holds.
          */
-        post: operations["conversations_add"];
+        post: operations["conversations_add_participants"];
         delete?: never;
         options?: never;
         head?: never;
@@ -320,14 +376,14 @@ export interface paths {
          * Remove a participant, or leave
          * @description Everybody may leave; owners remove anybody, admins remove members. What was written until then stays readable to who has left. Leaving twice is a success.
          */
-        delete: operations["conversations_remove"];
+        delete: operations["conversations_remove_participant"];
         options?: never;
         head?: never;
         /**
          * Give a participant another role
          * @description By the owners of a group.
          */
-        patch: operations["conversations_edit_patch"];
+        patch: operations["conversations_set_role"];
         trace?: never;
     };
     "/api/chats/conversations/{id}/read/": {
@@ -406,6 +462,26 @@ export interface paths {
         patch: operations["messages_edit_patch"];
         trace?: never;
     };
+    "/api/chats/messages/{id}/receipts/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show how far a message has come
+         * @description With each of its recipients, for its sender alone. The times are those of the exact message; where only a later one is known, they are left out.
+         */
+        get: operations["messages_list_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/login/": {
         parameters: {
             query?: never;
@@ -462,9 +538,45 @@ export interface paths {
          * @description The caller as they see themselves.
          */
         get: operations["aliases_me"];
-        put?: never;
+        /**
+         * Replace the own profile
+         * @description As `PATCH`, but `email`, `first_name` and `last_name` are required, and what is not given of `dob`, `phone_number` and `emergency_contact` is removed. Picture and password stay unless they are given.
+         */
+        put: operations["aliases_replace"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change the own profile
+         * @description Changes what is given; `null` removes one of `dob`, `phone_number` and `emergency_contact`. A new `email` or `password` needs `current_password`; a new password ends all other sessions. The username cannot be changed, and what is not named here is ignored.
+         */
+        patch: operations["aliases_edit"];
+        trace?: never;
+    };
+    "/api/me/picture/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set the own picture
+         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels.
+         */
+        put: operations["aliases_upload"];
+        /**
+         * Set the own picture
+         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels.
+         */
+        post: operations["aliases_upload_post"];
+        /**
+         * Remove the own picture
+         * @description Also a success if there is none.
+         */
+        delete: operations["aliases_remove"];
         options?: never;
         head?: never;
         patch?: never;
@@ -612,6 +724,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/users/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List and search users
+         * @description The active users of this app and its peers. An admin sees those of this app in full, deactivated ones included. A list in which a peer takes part ends after its first 500 entries.
+         */
+        get: operations["users_list"];
+        put?: never;
+        /**
+         * Make an account for somebody
+         * @description For admins. The rules are those of registration, but an admin may have a reserved name; `added_by` is the caller.
+         */
+        post: operations["users_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/users/get_by_username/": {
         parameters: {
             query?: never;
@@ -624,6 +760,50 @@ export interface paths {
          * @description A bare username is looked up in this app; an address of the peer is asked of the peer, and remembered briefly.
          */
         get: operations["users_get_by_username"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a user
+         * @description A user of this app, or one of a peer whom this app has met. Oneself, and for an admin the users of this app, in full.
+         */
+        get: operations["users_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change role or activity of a user
+         * @description For admins, and users of this app. Deactivating ends all sessions of the user at once; they are not found any more, and what they have written stays.
+         */
+        patch: operations["users_administer"];
+        trace?: never;
+    };
+    "/api/users/{id}/picture/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the picture of a user
+         * @description The picture of a user of this app, or of one of a peer whom this app has met, as JPEG of at most 256 pixels a side. With the current version as `v`, as `profile_picture` has it, the answer may be kept for a week; else it is to be asked for again with `If-None-Match`.
+         */
+        get: operations["users_show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -697,8 +877,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Look up a user of this app
-         * @description For peers alone.
+         * Look up users of this app
+         * @description For peers alone. With `username`, one active user by name; with `search`, the first 500 of those that the search finds.
          */
         get: operations["relay_users"];
         put?: never;
@@ -709,7 +889,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/about/": {
+    "/relay/v1/users/{id}/picture/": {
         parameters: {
             query?: never;
             header?: never;
@@ -717,10 +897,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Say which app this is
-         * @description Its name and colour, its peers, and how long things may be. The web interface begins with it.
+         * The picture of a user of this app
+         * @description For peers alone.
          */
-        get: operations["description_about"];
+        get: operations["relay_picture"];
         put?: never;
         post?: never;
         delete?: never;
@@ -733,16 +913,61 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What anybody may know of an app, and its web interface has to. */
+        About: {
+            /** @description The hue by which its pages are told from those of other apps. */
+            accent: components["schemas"]["Accent"];
+            /**
+             * @description The cookie whose value unsafe requests repeat in `X-CSRFToken`.
+             * @example __Host-csrftoken
+             */
+            csrf_cookie: string;
+            /**
+             * @description What people call it.
+             * @example AppA
+             */
+            display_name: string;
+            limits: components["schemas"]["Limits"];
+            /** @description The part of an address after the @. */
+            name: components["schemas"]["AppName"];
+            /** @description The apps whose users can be written to. */
+            peers: components["schemas"]["AppName"][];
+        };
+        /**
+         * @description A hue that the web interface has in a light and a dark form, both legible.
+         * @enum {string}
+         */
+        Accent: "indigo" | "teal" | "violet" | "rose" | "amber" | "slate";
         /**
          * @description What an account may do.
          * @enum {string}
          */
         AccountRole: "user" | "admin";
+        /** @description The admin who made an account. */
+        AddedBy: {
+            /** @description May be empty. */
+            first_name: string;
+            /** @description Who. */
+            id: components["schemas"]["UserId"];
+            /** @description May be empty. */
+            last_name: string;
+            /** @description What they may do now. */
+            role: components["schemas"]["AccountRole"];
+            /** @description Their name in this app. */
+            username: components["schemas"]["Username"];
+        };
         /**
          * @description A person, wherever their account is: `username@app-name`.
          * @example bob@app-b
          */
         Address: string;
+        /** @description What an admin may change of an account. */
+        Administration: {
+            is_active?: boolean | null;
+            role?: components["schemas"]["AccountRole"] | null;
+        };
+        /** @description One user, or several. */
+        Answer: components["schemas"]["UserState"] | components["schemas"]["UserList"];
         /**
          * @description The name of an app, the part of an address after the @.
          * @example app-a
@@ -846,6 +1071,34 @@ export interface components {
             /** @description Whether the caller has read it, on any device. */
             read: boolean;
         };
+        /** @description How long things may be. */
+        Limits: {
+            /**
+             * @description Characters of a message, at most.
+             * @example 20000
+             */
+            message_length: number;
+            /**
+             * @description People in a conversation, at most.
+             * @example 500
+             */
+            participants: number;
+            /**
+             * @description Characters of a password, at most.
+             * @example 128
+             */
+            password_max: number;
+            /**
+             * @description Characters of a password, at least.
+             * @example 8
+             */
+            password_min: number;
+            /**
+             * @description Characters of a group's title, at most.
+             * @example 200
+             */
+            title_length: number;
+        };
         /** @description The answer to a log-in or a refresh. */
         LoggedIn: components["schemas"]["Tokens"] | components["schemas"]["Welcome"];
         /** @description Done. */
@@ -876,9 +1129,14 @@ export interface components {
             /** @description The app where it was written. */
             origin: components["schemas"]["AppName"];
             parent: components["schemas"]["MessageId"] | null;
+            /**
+             * Format: int64
+             * @description How many messages answer it, of those that the caller may see.
+             */
+            reply_count: number;
             /** @description Who wrote it. */
             sender: components["schemas"]["UserCard"];
-            /** @description How far it has come. */
+            /** @description How far it has come: to its sender, with the recipient who is the furthest behind; to anybody else, with them. */
             status: components["schemas"]["Status"];
             /** @description Why it failed, where it has. */
             status_reason?: string | null;
@@ -914,6 +1172,19 @@ export interface components {
             participants: string[];
             role?: components["schemas"]["Role"] | null;
         };
+        /** @description An account that an admin makes for somebody. */
+        NewUser: {
+            dob?: string | null;
+            email: string;
+            emergency_contact?: string | null;
+            first_name?: string;
+            last_name?: string;
+            /** @description For the new user to change. */
+            password: string;
+            phone_number?: string | null;
+            role?: components["schemas"]["AccountRole"] | null;
+            username?: string | null;
+        };
         OldRefresh: {
             refresh: string;
         };
@@ -921,9 +1192,9 @@ export interface components {
         Page_Conversation: {
             /**
              * Format: int64
-             * @description How many there are on all pages.
+             * @description How many there are on all pages; absent where a cursor was asked for.
              */
-            count: number;
+            count?: number | null;
             /** @description The URL of the next page, if there is one. */
             next: string | null;
             /** @description The URL of the page before, if there is one. */
@@ -961,9 +1232,9 @@ export interface components {
         Page_Device: {
             /**
              * Format: int64
-             * @description How many there are on all pages.
+             * @description How many there are on all pages; absent where a cursor was asked for.
              */
-            count: number;
+            count?: number | null;
             /** @description The URL of the next page, if there is one. */
             next: string | null;
             /** @description The URL of the page before, if there is one. */
@@ -986,9 +1257,9 @@ export interface components {
         Page_InboxMessage: {
             /**
              * Format: int64
-             * @description How many there are on all pages.
+             * @description How many there are on all pages; absent where a cursor was asked for.
              */
-            count: number;
+            count?: number | null;
             /** @description The URL of the next page, if there is one. */
             next: string | null;
             /** @description The URL of the page before, if there is one. */
@@ -1003,9 +1274,9 @@ export interface components {
         Page_Message: {
             /**
              * Format: int64
-             * @description How many there are on all pages.
+             * @description How many there are on all pages; absent where a cursor was asked for.
              */
-            count: number;
+            count?: number | null;
             /** @description The URL of the next page, if there is one. */
             next: string | null;
             /** @description The URL of the page before, if there is one. */
@@ -1024,13 +1295,55 @@ export interface components {
                 /** @description The app where it was written. */
                 origin: components["schemas"]["AppName"];
                 parent: components["schemas"]["MessageId"] | null;
+                /**
+                 * Format: int64
+                 * @description How many messages answer it, of those that the caller may see.
+                 */
+                reply_count: number;
                 /** @description Who wrote it. */
                 sender: components["schemas"]["UserCard"];
-                /** @description How far it has come. */
+                /** @description How far it has come: to its sender, with the recipient who is the furthest behind; to anybody else, with them. */
                 status: components["schemas"]["Status"];
                 /** @description Why it failed, where it has. */
                 status_reason?: string | null;
             }[];
+        };
+        /** @description One page of a list. */
+        Page_Receipt: {
+            /**
+             * Format: int64
+             * @description How many there are on all pages; absent where a cursor was asked for.
+             */
+            count?: number | null;
+            /** @description The URL of the next page, if there is one. */
+            next: string | null;
+            /** @description The URL of the page before, if there is one. */
+            previous: string | null;
+            /** @description What is on this page. */
+            results: {
+                delivered_at?: components["schemas"]["Timestamp"] | null;
+                read_at?: components["schemas"]["Timestamp"] | null;
+                /** @description How far. */
+                status: components["schemas"]["Status"];
+                /** @description Why it failed, where it has. */
+                status_reason?: string | null;
+                /** @description Who. */
+                user: components["schemas"]["UserCard"];
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_ShownUser: {
+            /**
+             * Format: int64
+             * @description How many there are on all pages; absent where a cursor was asked for.
+             */
+            count?: number | null;
+            /** @description The URL of the next page, if there is one. */
+            next: string | null;
+            /** @description The URL of the page before, if there is one. */
+            previous: string | null;
+            /** @description What is on this page. */
+            results: (components["schemas"]["Profile"] | components["schemas"]["UserCard"])[];
         };
         /** @description One person in a conversation. */
         Participant: {
@@ -1045,6 +1358,14 @@ export interface components {
         PasswordChange: {
             current_password: string;
             new_password: string;
+        };
+        /** @description A form with a picture in it. */
+        PictureForm: {
+            /**
+             * Format: binary
+             * @description The image.
+             */
+            picture: string;
         };
         /** @description An error (RFC 9457). */
         Problem: {
@@ -1068,21 +1389,75 @@ export interface components {
         };
         /** @description A user as they see themselves. */
         Profile: components["schemas"]["UserCard"] & {
+            added_by: components["schemas"]["AddedBy"] | null;
             /** @description When the account was made. */
             created_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: date
+             * @description Date of birth.
+             * @example 2001-12-31
+             */
+            dob: string | null;
             /**
              * Format: email
              * @description Normalised to lower case.
              * @example alice@example.org
              */
             email: string;
+            /**
+             * @description Whom to call when something happens.
+             * @example Carol, 030 1234567
+             */
+            emergency_contact: string | null;
             /** @description An inactive account cannot log in. */
             is_active: boolean;
+            /**
+             * @description Digits, perhaps with a + before them (E.164).
+             * @example +49301234567
+             */
+            phone_number: string | null;
+            /** @description Whether others are told what the user has read. */
+            read_receipts: boolean;
             /** @description What the account may do. */
             role: components["schemas"]["AccountRole"];
         };
+        /** @description What may be changed of a profile. Everything else that a body names is ignored. */
+        ProfileEdit: {
+            /** @description Needed for a new `email` or `password`. */
+            current_password?: string | null;
+            /**
+             * Format: date
+             * @example 2001-12-31
+             */
+            dob?: string | null;
+            /**
+             * Format: email
+             * @example alice@example.org
+             */
+            email?: string | null;
+            emergency_contact?: string | null;
+            first_name?: string | null;
+            last_name?: string | null;
+            /** @description A new password. */
+            password?: string | null;
+            /** @example +49301234567 */
+            phone_number?: string | null;
+            /** @description May be sent along, but not changed. */
+            username?: string | null;
+        };
         Read: {
             message: components["schemas"]["MessageId"];
+        };
+        /** @description How far a message has come with one of its recipients. */
+        Receipt: {
+            delivered_at?: components["schemas"]["Timestamp"] | null;
+            read_at?: components["schemas"]["Timestamp"] | null;
+            /** @description How far. */
+            status: components["schemas"]["Status"];
+            /** @description Why it failed, where it has. */
+            status_reason?: string | null;
+            /** @description Who. */
+            user: components["schemas"]["UserCard"];
         };
         Refresh: {
             refresh_token?: string | null;
@@ -1114,6 +1489,8 @@ export interface components {
          * @enum {string}
          */
         SessionKind: "bearer" | "cookie";
+        /** @description A user, as much of them as the caller may see. */
+        ShownUser: components["schemas"]["Profile"] | components["schemas"]["UserCard"];
         /**
          * @description How far a message has come; it only moves forward.
          * @enum {string}
@@ -1163,15 +1540,40 @@ export interface components {
              * @example Baker
              */
             last_name: string;
-            /** @description Where their picture is, if they have one. */
+            /**
+             * @description Where their picture is, if they have one.
+             * @example /api/users/0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11/picture/?v=9f86d081884c7d65
+             */
             profile_picture: string | null;
             username: components["schemas"]["Username"];
+        };
+        /** @description A page of the directory. */
+        UserDirectory: components["schemas"]["Page_ShownUser"] & {
+            /** @description The peers that have not answered in time; their users are not on the list now. */
+            unavailable: components["schemas"]["AppName"][];
         };
         /**
          * Format: uuid
          * @description A person with an account on one of the apps.
          */
         UserId: string;
+        /** @description The answer to a search among the users of an app: those that come first in the order asked for. */
+        UserList: {
+            /**
+             * Format: int64
+             * @description How many the search finds.
+             */
+            count: number;
+            /** @description The first of them, at most [`MAX_LIST`]. */
+            results: components["schemas"]["UserState"][];
+        };
+        /** @description What an app tells others of one of its own users; the one with the later `changed_at` wins. */
+        UserState: components["schemas"]["UserCard"] & {
+            /** @description When names, picture or activity last changed. */
+            changed_at?: components["schemas"]["Timestamp"];
+            /** @description A user who is not active is not found any more; what they have written stays. */
+            is_active?: boolean;
+        };
         /**
          * @description Unique in its app without regard to case.
          * @example alice
@@ -1181,59 +1583,6 @@ export interface components {
         Welcome: {
             message: string;
             user: components["schemas"]["Profile"];
-        };
-        /** @description What anybody may know of an app, and its web interface has to. */
-        About: {
-            /** @description The hue by which its pages are told from those of other apps. */
-            accent: components["schemas"]["Accent"];
-            /**
-             * @description The cookie whose value unsafe requests repeat in `X-CSRFToken`.
-             * @example __Host-csrftoken
-             */
-            csrf_cookie: string;
-            /**
-             * @description What people call it.
-             * @example AppA
-             */
-            display_name: string;
-            limits: components["schemas"]["Limits"];
-            /** @description The part of an address after the @. */
-            name: components["schemas"]["AppName"];
-            /** @description The apps whose users can be written to. */
-            peers: components["schemas"]["AppName"][];
-        };
-        /**
-         * @description A hue that the web interface has in a light and a dark form, both legible.
-         * @enum {string}
-         */
-        Accent: "indigo" | "teal" | "violet" | "rose" | "amber" | "slate";
-        /** @description How long things may be. */
-        Limits: {
-            /**
-             * @description Characters of a message, at most.
-             * @example 20000
-             */
-            message_length: number;
-            /**
-             * @description People in a conversation, at most.
-             * @example 500
-             */
-            participants: number;
-            /**
-             * @description Characters of a password, at most.
-             * @example 128
-             */
-            password_max: number;
-            /**
-             * @description Characters of a password, at least.
-             * @example 8
-             */
-            password_min: number;
-            /**
-             * @description Characters of a group's title, at most.
-             * @example 200
-             */
-            title_length: number;
         };
     };
     responses: {
@@ -1473,6 +1822,29 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    description_about: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The app. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["About"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     accounts_csrf: {
         parameters: {
             query?: never;
@@ -1711,6 +2083,323 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    accounts_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileEdit"];
+            };
+        };
+        responses: {
+            /** @description The profile as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `wrong_password`: a new `email` or `password` needs the current password. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "wrong_password",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:wrong_password"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `email_taken`: the e-mail address is somebody else's. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "email_taken",
+                     *       "detail": "The state of things does not allow it.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 409,
+                     *       "title": "Conflict",
+                     *       "type": "urn:messaging:problem:email_taken"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    accounts_edit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileEdit"];
+            };
+        };
+        responses: {
+            /** @description The profile as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `wrong_password`: a new `email` or `password` needs the current password. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "wrong_password",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:wrong_password"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `email_taken`: the e-mail address is somebody else's. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "email_taken",
+                     *       "detail": "The state of things does not allow it.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 409,
+                     *       "title": "Conflict",
+                     *       "type": "urn:messaging:problem:email_taken"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    accounts_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The image. */
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+                "image/gif": number[];
+                "image/jpeg": number[];
+                "image/png": number[];
+                "image/webp": number[];
+                "multipart/form-data": components["schemas"]["PictureForm"];
+            };
+        };
+        responses: {
+            /** @description The profile with the picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `too_large`, or `too_many_pixels`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "too_large",
+                     *       "detail": "The body is larger than the 262144 bytes that are accepted here.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 413,
+                     *       "title": "Payload Too Large",
+                     *       "type": "urn:messaging:problem:too_large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_image`: these are not the bytes of such an image; or `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "unsupported_image",
+                     *       "detail": "Send the body as application/json in UTF-8, without a content encoding.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 415,
+                     *       "title": "Unsupported Media Type",
+                     *       "type": "urn:messaging:problem:unsupported_image"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    accounts_upload_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The image. */
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+                "image/gif": number[];
+                "image/jpeg": number[];
+                "image/png": number[];
+                "image/webp": number[];
+                "multipart/form-data": components["schemas"]["PictureForm"];
+            };
+        };
+        responses: {
+            /** @description The profile with the picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `too_large`, or `too_many_pixels`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "too_large",
+                     *       "detail": "The body is larger than the 262144 bytes that are accepted here.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 413,
+                     *       "title": "Payload Too Large",
+                     *       "type": "urn:messaging:problem:too_large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_image`: these are not the bytes of such an image; or `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "unsupported_image",
+                     *       "detail": "Send the body as application/json in UTF-8, without a content encoding.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 415,
+                     *       "title": "Unsupported Media Type",
+                     *       "type": "urn:messaging:problem:unsupported_image"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    accounts_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is none any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     accounts_change_password: {
         parameters: {
             query?: never;
@@ -1909,6 +2598,8 @@ export interface operations {
             query?: {
                 /** @description The number of the page; 404 past the last one. */
                 page?: number;
+                /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
+                cursor?: string;
                 /** @description Results on a page. */
                 page_size?: number;
             };
@@ -1987,6 +2678,8 @@ export interface operations {
             query?: {
                 /** @description The number of the page; 404 past the last one. */
                 page?: number;
+                /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
+                cursor?: string;
                 /** @description Results on a page. */
                 page_size?: number;
                 /**
@@ -2435,6 +3128,8 @@ export interface operations {
             query?: {
                 /** @description The number of the page; 404 past the last one. */
                 page?: number;
+                /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
+                cursor?: string;
                 /** @description Results on a page. */
                 page_size?: number;
                 /** @description Only those of one conversation; of one that the caller does not know there are none. */
@@ -2531,7 +3226,7 @@ export interface operations {
             };
         };
     };
-    conversations_add: {
+    conversations_add_participants: {
         parameters: {
             query?: never;
             header?: never;
@@ -2634,7 +3329,7 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
-    conversations_remove: {
+    conversations_remove_participant: {
         parameters: {
             query?: never;
             header?: never;
@@ -2725,7 +3420,7 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
-    conversations_edit_patch: {
+    conversations_set_role: {
         parameters: {
             query?: never;
             header?: never;
@@ -2884,6 +3579,8 @@ export interface operations {
             query?: {
                 /** @description The number of the page; 404 past the last one. */
                 page?: number;
+                /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
+                cursor?: string;
                 /** @description Results on a page. */
                 page_size?: number;
                 /** @description Only those of one conversation; of one that the caller does not know there are none. */
@@ -3355,6 +4052,81 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    messages_list_get: {
+        parameters: {
+            query?: {
+                /** @description The number of the page; 404 past the last one. */
+                page?: number;
+                /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
+                cursor?: string;
+                /** @description Results on a page. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                /** @description A message of the caller's own. */
+                id: components["schemas"]["MessageId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of receipts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Receipt"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description The message is somebody else's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:forbidden"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller does not know of such a message. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing here for you.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 404,
+                     *       "title": "Not Found",
+                     *       "type": "urn:messaging:problem:not_found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     aliases_login: {
         parameters: {
             query?: never;
@@ -3523,11 +4295,330 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    aliases_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileEdit"];
+            };
+        };
+        responses: {
+            /** @description The profile as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `wrong_password`: a new `email` or `password` needs the current password. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "wrong_password",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:wrong_password"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `email_taken`: the e-mail address is somebody else's. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "email_taken",
+                     *       "detail": "The state of things does not allow it.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 409,
+                     *       "title": "Conflict",
+                     *       "type": "urn:messaging:problem:email_taken"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    aliases_edit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileEdit"];
+            };
+        };
+        responses: {
+            /** @description The profile as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `wrong_password`: a new `email` or `password` needs the current password. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "wrong_password",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:wrong_password"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `email_taken`: the e-mail address is somebody else's. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "email_taken",
+                     *       "detail": "The state of things does not allow it.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 409,
+                     *       "title": "Conflict",
+                     *       "type": "urn:messaging:problem:email_taken"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    aliases_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The image. */
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+                "image/gif": number[];
+                "image/jpeg": number[];
+                "image/png": number[];
+                "image/webp": number[];
+                "multipart/form-data": components["schemas"]["PictureForm"];
+            };
+        };
+        responses: {
+            /** @description The profile with the picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `too_large`, or `too_many_pixels`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "too_large",
+                     *       "detail": "The body is larger than the 262144 bytes that are accepted here.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 413,
+                     *       "title": "Payload Too Large",
+                     *       "type": "urn:messaging:problem:too_large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_image`: these are not the bytes of such an image; or `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "unsupported_image",
+                     *       "detail": "Send the body as application/json in UTF-8, without a content encoding.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 415,
+                     *       "title": "Unsupported Media Type",
+                     *       "type": "urn:messaging:problem:unsupported_image"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    aliases_upload_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The image. */
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+                "image/gif": number[];
+                "image/jpeg": number[];
+                "image/png": number[];
+                "image/webp": number[];
+                "multipart/form-data": components["schemas"]["PictureForm"];
+            };
+        };
+        responses: {
+            /** @description The profile with the picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `too_large`, or `too_many_pixels`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "too_large",
+                     *       "detail": "The body is larger than the 262144 bytes that are accepted here.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 413,
+                     *       "title": "Payload Too Large",
+                     *       "type": "urn:messaging:problem:too_large"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_image`: these are not the bytes of such an image; or `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "unsupported_image",
+                     *       "detail": "Send the body as application/json in UTF-8, without a content encoding.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 415,
+                     *       "title": "Unsupported Media Type",
+                     *       "type": "urn:messaging:problem:unsupported_image"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    aliases_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is none any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     messages_inbox: {
         parameters: {
             query?: {
                 /** @description The number of the page; 404 past the last one. */
                 page?: number;
+                /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
+                cursor?: string;
                 /** @description Results on a page. */
                 page_size?: number;
                 /** @description Only those of one conversation; of one that the caller does not know there are none. */
@@ -3968,6 +5059,167 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    users_list: {
+        parameters: {
+            query?: {
+                /**
+                 * @description A part of username, first or last name, without regard to case; wildcards stand for themselves.
+                 * @example bo
+                 */
+                search?: string;
+                /**
+                 * @description Only those of one app; of an unknown one there are none.
+                 * @example app-b
+                 */
+                app?: string;
+                /** @description The order; `username` unless it is given. */
+                ordering?: string;
+                /** @description For admins: only those of this app with a role. */
+                role?: components["schemas"]["AccountRole"];
+                /** @description For admins: only those of this app who are active, or who are not. */
+                is_active?: boolean;
+                /** @description The number of the page; 404 past the last one. */
+                page?: number;
+                /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
+                cursor?: string;
+                /** @description Results on a page. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of users. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserDirectory"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `admins_only`: `role` and `is_active` are for admins. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "admins_only",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:admins_only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            /** @description `peer_unavailable`: this page may hold users of a peer that cannot be reached just now. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "peer_unavailable",
+                     *       "detail": "The service is busy.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 503,
+                     *       "title": "Service Unavailable",
+                     *       "type": "urn:messaging:problem:peer_unavailable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    users_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description The account. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `admins_only`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "admins_only",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:admins_only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `username_taken` or `email_taken`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "username_taken",
+                     *       "detail": "The state of things does not allow it.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 409,
+                     *       "title": "Conflict",
+                     *       "type": "urn:messaging:problem:username_taken"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     users_get_by_username: {
         parameters: {
             query: {
@@ -4017,6 +5269,227 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             /** @description `peer_unavailable`: the user's app cannot be asked just now. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "peer_unavailable",
+                     *       "detail": "The service is busy.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 503,
+                     *       "title": "Service Unavailable",
+                     *       "type": "urn:messaging:problem:peer_unavailable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    users_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A user. */
+                id: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownUser"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description There is no such user, or they have been deactivated. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing here for you.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 404,
+                     *       "title": "Not Found",
+                     *       "type": "urn:messaging:problem:not_found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    users_administer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A user of this app. */
+                id: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Administration"];
+            };
+        };
+        responses: {
+            /** @description The user as they are now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `admins_only`; `own_role`: nobody sets their own role. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "admins_only",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:admins_only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such user of this app. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing here for you.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 404,
+                     *       "title": "Not Found",
+                     *       "type": "urn:messaging:problem:not_found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `last_admin`: no active admin would be left. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "last_admin",
+                     *       "detail": "The state of things does not allow it.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 409,
+                     *       "title": "Conflict",
+                     *       "type": "urn:messaging:problem:last_admin"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    users_show: {
+        parameters: {
+            query?: {
+                /** @description The version, as `profile_picture` has it. */
+                v?: string;
+            };
+            header?: never;
+            path: {
+                /** @description A user. */
+                id: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": number[];
+                };
+            };
+            /** @description It is still the one that `If-None-Match` names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description There is none, or no such user. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing here for you.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 404,
+                     *       "title": "Not Found",
+                     *       "type": "urn:messaging:problem:not_found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            /** @description `peer_unavailable`: only the user's app has it, and cannot be asked just now. */
             503: {
                 headers: {
                     /** @description Seconds to wait before the next try. */
@@ -4181,9 +5654,13 @@ export interface operations {
     };
     relay_users: {
         parameters: {
-            query: {
+            query?: {
                 /** @description A username of this app. */
-                username: string;
+                username?: string;
+                /** @description A part of username, first or last name. */
+                search?: string;
+                /** @description The order of a search. */
+                ordering?: string;
             };
             header?: never;
             path?: never;
@@ -4191,13 +5668,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The user. */
+            /** @description The user, or the list. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserCard"];
+                    "application/json": components["schemas"]["Answer"];
                 };
             };
             400: components["responses"]["Invalid"];
@@ -4227,22 +5704,47 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
-    description_about: {
+    relay_picture: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description A user of this app. */
+                id: components["schemas"]["UserId"];
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The app. */
+            /** @description The picture. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["About"];
+                    "image/jpeg": number[];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description There is none. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing here for you.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 404,
+                     *       "title": "Not Found",
+                     *       "type": "urn:messaging:problem:not_found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             429: components["responses"]["TooManyRequests"];

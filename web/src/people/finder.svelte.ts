@@ -3,6 +3,13 @@ import { Failure } from '$/api/failure';
 
 /** Milliseconds without a key before the app is asked. */
 const PAUSE = 200;
+/** People who are shown at once. */
+const SHOWN = 20;
+
+interface Answer {
+  found: User[];
+  unavailable: string[];
+}
 
 /** Finds people of this app and its peers while somebody types. */
 export class Finder {
@@ -13,13 +20,11 @@ export class Finder {
   status = $state<'idle' | 'looking' | 'ready' | 'failed'>('idle');
   failure = $state.raw<Failure | null>(null);
   readonly #api: Api;
-  readonly #apps: () => readonly string[];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #turn = 0;
 
-  constructor(api: Api, apps: () => readonly string[]) {
+  constructor(api: Api) {
     this.#api = api;
-    this.#apps = apps;
   }
 
   /** Looks for a text, once the typing pauses. */
@@ -38,25 +43,32 @@ export class Finder {
   }
 
   async #ask(text: string, turn: number): Promise<void> {
-    const names = text.includes('@') ? [text] : this.#apps().map((app) => `${text}@${app}`);
-    const answers = await Promise.all(names.map((name) => this.#one(name)));
+    const answer = await (text.includes('@') ? this.#byAddress(text) : this.#byName(text)).catch(Failure.of);
     // What has been typed meanwhile is what counts.
     if (turn !== this.#turn) return;
-    this.found = answers.flatMap((answer) => (answer.user ? [answer.user] : []));
-    this.unavailable = answers.flatMap((answer) => (answer.away ? [answer.away] : []));
-    this.failure = answers.find((answer) => answer.failure)?.failure ?? null;
+    this.failure = answer instanceof Failure ? answer : null;
     this.status = this.failure ? 'failed' : 'ready';
+    if (answer instanceof Failure) return;
+    this.found = answer.found;
+    this.unavailable = answer.unavailable;
   }
 
-  async #one(name: string): Promise<{ user?: User; away?: string; failure?: Failure }> {
-    const params = { query: { username: name } };
+  async #byName(search: string): Promise<Answer> {
+    const query = { search, page_size: SHOWN };
+    const page = await answered(this.#api.GET('/api/users/', { params: { query } }));
+    return { found: page.results, unavailable: page.unavailable };
+  }
+
+  async #byAddress(username: string): Promise<Answer> {
     try {
-      return { user: await answered(this.#api.GET('/api/users/get_by_username/', { params })) };
+      const params = { query: { username } };
+      return { found: [await answered(this.#api.GET('/api/users/get_by_username/', { params }))], unavailable: [] };
     } catch (cause) {
       const failure = Failure.of(cause);
-      if (failure.status === 404 || failure.status === 400) return {};
-      if (failure.code === 'peer_unavailable') return { away: name.split('@')[1] ?? name };
-      return { failure };
+      if (failure.code === 'peer_unavailable') return { found: [], unavailable: [username.split('@')[1] ?? username] };
+      // Half an address is nobody's yet.
+      if (failure.status === 404 || failure.status === 400) return { found: [], unavailable: [] };
+      throw failure;
     }
   }
 }

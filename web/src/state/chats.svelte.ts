@@ -1,6 +1,7 @@
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import { answered, type Api, type Conversation, type Message, type User } from '$/api/client';
 import { Failure } from '$/api/failure';
+import { cursorAfter } from './pages.svelte';
 import { Thread } from './thread.svelte';
 
 /** Milliseconds after which somebody who types is believed to have stopped. */
@@ -22,7 +23,7 @@ export class Chats {
   watched = $state<string | null>(null);
   readonly all = $derived([...this.#byId.values()].sort(latestFirst));
   readonly unread = $derived(this.all.reduce((sum, conversation) => sum + conversation.unread_count, 0));
-  #pages = 1;
+  #next: string | null = null;
 
   constructor(
     readonly api: Api,
@@ -47,12 +48,14 @@ export class Chats {
     this.failure = null;
     if (this.status === 'failed') this.status = 'loading';
     try {
-      const page = await this.#page(1);
-      // One that is not among the latest any more has been left or hidden, if all of them are here.
-      if (page.next === null) this.#byId.clear();
+      const page = await this.#page('');
+      const isAll = page.next === null;
+      // One that is not on the list any more has been hidden.
+      if (isAll) this.#byId.clear();
       for (const conversation of page.results) this.#byId.set(conversation.id, conversation);
-      this.#pages = Math.max(1, this.#pages);
-      this.hasMore = page.count > this.#byId.size;
+      // What has been read further down stays.
+      if (isAll || this.#next === null) this.#next = cursorAfter(page);
+      this.hasMore = this.#next !== null;
       this.status = 'ready';
     } catch (cause) {
       this.failure = Failure.of(cause);
@@ -61,13 +64,13 @@ export class Chats {
   }
 
   async loadMore(): Promise<void> {
-    if (!this.hasMore || this.isLoadingMore) return;
+    if (this.#next === null || this.isLoadingMore) return;
     this.isLoadingMore = true;
     try {
-      const page = await this.#page(this.#pages + 1);
-      this.#pages += 1;
+      const page = await this.#page(this.#next);
+      this.#next = cursorAfter(page);
       for (const conversation of page.results) this.#byId.set(conversation.id, conversation);
-      this.hasMore = page.next !== null;
+      this.hasMore = this.#next !== null;
     } catch (cause) {
       this.failure = Failure.of(cause);
     } finally {
@@ -166,8 +169,8 @@ export class Chats {
     return ids ? participants.map(({ user }) => user).filter((user) => ids.has(user.id)) : [];
   }
 
-  #page(page: number) {
-    const query = { page, page_size: PAGE };
+  #page(cursor: string) {
+    const query = { cursor, page_size: PAGE };
     return answered(this.api.GET('/api/chats/conversations/', { params: { query } }));
   }
 }

@@ -1,28 +1,33 @@
 import { Failure } from '$/api/failure';
 
-/** One page as the app gives it. */
+/** One page of a list, and the URL of the next. */
 export interface Listing<T> {
-  count: number;
+  next: string | null;
   results: T[];
+}
+
+/** The cursor of the page after this one; lists are read by it, as their pages do not shift then. */
+export function cursorAfter(listing: Listing<unknown>): string | null {
+  return listing.next === null ? null : new URL(listing.next, location.origin).searchParams.get('cursor');
 }
 
 /** A list that grows by pages, with all that can be said of its loading. */
 export class Pages<T extends { id: string }> {
   items = $state.raw<readonly T[]>([]);
-  count = $state(0);
   status = $state<'loading' | 'ready' | 'failed'>('loading');
   isLoadingMore = $state(false);
   failure = $state.raw<Failure | null>(null);
-  readonly #ask: (page: number) => Promise<Listing<T>>;
-  #page = 1;
+  #next = $state<string | null>(null);
+  readonly #ask: (cursor: string) => Promise<Listing<T>>;
   #turn = 0;
 
-  constructor(ask: (page: number) => Promise<Listing<T>>) {
+  /** The first page has the empty cursor. */
+  constructor(ask: (cursor: string) => Promise<Listing<T>>) {
     this.#ask = ask;
   }
 
   get hasMore(): boolean {
-    return this.items.length < this.count;
+    return this.#next !== null;
   }
 
   /** Reads the first page, in the place of all that is there. */
@@ -31,11 +36,11 @@ export class Pages<T extends { id: string }> {
     this.status = 'loading';
     this.failure = null;
     try {
-      const listing = await this.#ask(1);
+      const listing = await this.#ask('');
+      // What has been asked for meanwhile is what counts.
       if (turn !== this.#turn) return;
-      this.#page = 1;
       this.items = listing.results;
-      this.count = listing.count;
+      this.#next = cursorAfter(listing);
       this.status = 'ready';
     } catch (cause) {
       if (turn !== this.#turn) return;
@@ -45,18 +50,16 @@ export class Pages<T extends { id: string }> {
   }
 
   async more(): Promise<void> {
-    if (this.isLoadingMore || !this.hasMore) return;
+    if (this.isLoadingMore || this.#next === null) return;
     const turn = this.#turn;
     this.isLoadingMore = true;
     this.failure = null;
     try {
-      const listing = await this.#ask(this.#page + 1);
+      const listing = await this.#ask(this.#next);
       if (turn !== this.#turn) return;
-      this.#page += 1;
       const known = new Set(this.items.map((item) => item.id));
-      const added = listing.results.filter((item) => !known.has(item.id));
-      this.items = [...this.items, ...added];
-      this.count = added.length === 0 ? this.items.length : listing.count;
+      this.items = [...this.items, ...listing.results.filter((item) => !known.has(item.id))];
+      this.#next = cursorAfter(listing);
     } catch (cause) {
       this.failure = Failure.of(cause);
     } finally {
@@ -70,6 +73,5 @@ export class Pages<T extends { id: string }> {
 
   remove(id: string): void {
     this.items = this.items.filter((item) => item.id !== id);
-    this.count -= 1;
   }
 }

@@ -39,7 +39,7 @@ export class Thread {
       const newest = page.results.toReversed();
       const known = new Set(this.messages.map((message) => message.id));
       const meets = newest.some((message) => known.has(message.id));
-      if (!meets) this.hasOlder = page.count > newest.length;
+      if (!meets) this.hasOlder = page.next !== null;
       this.messages = meets ? merged(this.messages, newest) : newest;
       this.status = 'ready';
     } catch (cause) {
@@ -57,7 +57,7 @@ export class Thread {
     this.olderFailure = null;
     try {
       const page = await this.#page({ end_date: oldest.created_at });
-      this.hasOlder = page.count > page.results.length;
+      this.hasOlder = page.next !== null;
       this.messages = merged(page.results.toReversed(), this.messages);
       return true;
     } catch (cause) {
@@ -90,7 +90,7 @@ export class Thread {
   }
 
   #page(range: { end_date?: string }) {
-    const query = { conversation: this.conversation, page_size: PAGE, ...range };
+    const query = { conversation: this.conversation, page_size: PAGE, cursor: '', ...range };
     return answered(this.#api.GET('/api/chats/messages/', { params: { query } }));
   }
 }
