@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { APPS, Client, eventually } from './support/apps.mjs';
+import { APPS, Client, eventually, promote } from './support/apps.mjs';
 import { checkAccess, launch, logIn, open } from './support/browser.mjs';
 
 const FOLDER = process.env.SCREENSHOTS ?? new URL('../screenshots', import.meta.url).pathname;
@@ -41,6 +41,7 @@ async function world() {
   await quinn.send(nora.address, 'Hello from the other side, with a first message that is long enough not to fit into one line of the list.');
   await paul.send('nora', 'Are you in the office today?');
   await eventually(async () => (await nora.call('GET', '/api/messages/inbox/')).count >= 6, 'the inbox');
+  promote(APPS.a, 'nora');
   return { conversation, group: group.id };
 }
 
@@ -53,22 +54,27 @@ test('every page is accessible and fits, in both themes and widths', async () =>
     ['group-details', `/c/${group}/details`, 'text:4 people'],
     ['details', `/c/${conversation}/details`, 'text:Address'],
     ['inbox', '/inbox', 'text:Are you in the office today?'],
-    ['search', '/search?q=friday', 'text:1 message'],
+    ['search', '/search?q=friday', 'mark:'],
+    ['search-start', '/search', 'text:Search your messages'],
     ['search-none', '/search?q=zebra', 'text:Nothing found'],
     ['new-conversation', '/?new=omar', 'button:Omar Haddad'],
     ['settings', '/settings', 'link:Profile'],
     ['settings-profile', '/settings/profile', 'text:First name'],
     ['settings-password', '/settings/password', 'text:Current password'],
     ['settings-sessions', '/settings/sessions', 'text:This session'],
+    ['settings-privacy', '/settings/privacy', 'switch:Read receipts'],
     ['settings-notifications', '/settings/notifications', 'text:Show notifications'],
     ['settings-appearance', '/settings/appearance', 'text:Dark'],
+    ['admin-users', '/admin/users', 'text:nora@example.org'],
+    ['admin-settings', '/admin/settings', 'text:PAGE_SIZE'],
+    ['admin-audit', '/admin/audit', 'text:Command line'],
     ['missing', '/c/0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11', 'text:This conversation is not here'],
     ['nowhere', '/nowhere', 'text:There is nothing here'],
   ];
   const find = (page, wanted) => {
     const [kind, text] = wanted.split(/:(.*)/s);
     const pane = page.locator('body');
-    return (kind === 'text' ? pane.getByText(text) : pane.getByRole(kind, { name: text })).filter({ visible: true }).first();
+    return (kind === 'text' ? pane.getByText(text) : pane.getByRole(kind, text ? { name: text } : {})).filter({ visible: true }).first();
   };
   const faults = [];
   for (const theme of ['light', 'dark']) {

@@ -53,6 +53,10 @@ export const t = {
     expired: 'Your session has ended. Log in to go on; what you have typed is kept.',
     wrong: 'There is no account with this name and password.',
   },
+  closed: {
+    title: 'Nobody can register here just now',
+    about: 'An admin of this app can make an account for you.',
+  },
   register: {
     title: (app: string) => `Create an account on ${app}`,
     name: 'Your name',
@@ -314,7 +318,7 @@ export const t = {
     endAllAbout: 'All your sessions end, this one too.',
     sessionEnded: 'The session has ended.',
     receipts: 'Read receipts',
-    receiptsAbout: 'Let others see that you have read their messages. Without it, you do not see theirs either.',
+    receiptsAbout: 'Others can see that you have read their messages.',
     theme: 'Theme',
     themes: { system: 'As the system has it', light: 'Light', dark: 'Dark' },
     notify: 'Show notifications on this device',
@@ -324,6 +328,10 @@ export const t = {
   },
   admin: {
     title: 'Administration',
+    failed: 'This cannot be loaded.',
+    commandLine: 'Command line',
+    on: 'on',
+    off: 'off',
     onlyAdmins: 'This is for admins',
     onlyAdminsAbout: 'Ask an admin of this app if you need something here.',
     users: 'Users',

@@ -7,12 +7,14 @@ mod client;
 mod database;
 mod pair;
 mod process;
+mod redis;
 mod wire;
 
 pub use client::{Client, PASSWORD, Reply};
 pub use database::{Database, Storage};
 pub use pair::{Instance, Pair};
 pub use process::{Process, ProcessPair};
+pub use redis::RedisServer;
 pub use wire::{Disturbance, Wire};
 
 use std::future::Future;

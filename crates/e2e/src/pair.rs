@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use messenger::accounts::create_admin;
@@ -33,7 +34,7 @@ pub struct Instance {
     /// Its settings.
     pub config: Config,
     /// Its database.
-    pub storage: Storage,
+    pub storage: Arc<Storage>,
     stack: Stack,
     running: Option<(CancellationToken, JoinHandle<()>)>,
 }
@@ -77,6 +78,16 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
+/// A whole city's worth, as few users do in seconds what many do in days.
+pub(crate) const HIGH_LIMITS: [(&str, &str); 6] = [
+    ("RATE_LIMIT_REGISTER", "100000"),
+    ("RATE_LIMIT_LOGIN", "100000"),
+    ("RATE_LIMIT_LOGIN_ACCOUNT", "100000"),
+    ("RATE_LIMIT_REFRESH", "100000"),
+    ("RATE_LIMIT_SEND", "1000000"),
+    ("RATE_LIMIT_LOOKUP", "100000"),
+];
+
 impl Instance {
     async fn new(
         defaults: Defaults,
@@ -87,7 +98,7 @@ impl Instance {
         shared: &[(&str, &str)],
     ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let storage = database.fresh().await;
+        let storage = Arc::new(database.fresh().await);
         let peer = if defaults.app == "app-a" { "app-b" } else { "app-a" };
         let own = [
             ("BIND_ADDR", bind.to_string()),
@@ -96,7 +107,7 @@ impl Instance {
             ("PEERS", format!("{peer}=http://{}", wire.address)),
         ];
         let own = own.iter().map(|(name, value)| (*name, value.as_str()));
-        let all = own.chain(shared.iter().copied());
+        let all = HIGH_LIMITS.into_iter().chain(own).chain(shared.iter().copied());
         let all = all.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let environment = Environment::new(all, defaults.app);
         let config = Config::read(&environment, defaults).expect("sound settings");
@@ -122,6 +133,16 @@ impl Instance {
         admin.name = name.to_owned();
         admin.log_in().await;
         admin
+    }
+
+    /// Another process of the same app, over the same database, at an address of its own.
+    pub async fn replica(&self) -> Self {
+        let (listener, bind) = listen().await;
+        let config = Config { bind, ..self.config.clone() };
+        let (storage, stack) = (self.storage.clone(), self.stack);
+        let mut replica = Self { config, storage, stack, running: None };
+        replica.serve(listener);
+        replica
     }
 
     /// Starts it again, at the same address and over the same database.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shared::encryption::Keyring;
 
+use crate::pair::HIGH_LIMITS;
 use crate::{Client, Database, Storage, Wire, eventually};
 
 /// One app as a real process.
@@ -94,7 +95,8 @@ impl Process {
             ("JWT_SECRET", Keyring::generate_key()),
             ("PEERS", peers),
         ];
-        let variables = own.into_iter().chain(shared.iter().cloned());
+        let limits = HIGH_LIMITS.map(|(name, value)| (name, value.to_owned()));
+        let variables = limits.into_iter().chain(own).chain(shared.iter().cloned());
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
         let logs = tempfile::tempdir().expect("a temporary folder");
         Self { app, variables, storage, logs, bind, child: None }

@@ -10,13 +10,16 @@ use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::conversations::Memberships;
 use crate::db::{self, Db};
-use crate::http::{Cursors, Origins};
+use crate::http::{Cursors, Origins, Proxies};
 use crate::idempotency::Idempotency;
+use crate::limits::Limits;
 use crate::messages::Outgoing;
 use crate::pictures::Pictures;
 use crate::receipts::Receipts;
+use crate::redis::Redis;
 use crate::relay::Relay;
 use crate::search::Index;
+use crate::settings::Settings;
 use crate::users::Directory;
 use crate::web::About;
 
@@ -54,6 +57,14 @@ pub struct App {
     pub receipts: Receipts,
     /// The way to the peers.
     pub relay: Relay,
+    /// What admins have set.
+    pub settings: Arc<Settings>,
+    /// How often who may do what.
+    pub limits: Limits,
+    /// The proxies before it.
+    pub proxies: Proxies,
+    /// What its replicas share beside the database, if the operator has given them something.
+    pub redis: Option<Arc<Redis>>,
 }
 
 /// What handlers are given.
@@ -65,6 +76,9 @@ pub enum StartError {
     /// The database cannot be opened or used.
     #[error("the database cannot be used: {0}")]
     Database(#[from] db::Error),
+    /// The URL of Redis is none; configuration has checked it before.
+    #[error("REDIS_URL is not valid")]
+    Redis,
     /// The keys are not sound; configuration has checked them before.
     #[error("FERNET_KEYS is not valid: {0}")]
     Keys(#[from] KeyringError),
@@ -78,13 +92,17 @@ pub enum StartError {
 impl App {
     /// Puts an app together over an open database.
     pub async fn new(config: &Config, db: Db, clock: Clock) -> Result<AppState, StartError> {
+        let redis = config.redis_url.as_ref().map(|url| Redis::new(&config.app, url)).transpose();
+        let redis = redis.map_err(|_| StartError::Redis)?.map(Arc::new);
+        let settings = Arc::new(Settings::new(&config.settings));
+        settings.load(&db).await?;
         clock.raise(crate::relay::last_moment(&db).await?);
         Ok(Arc::new(Self {
             name: config.app.clone(),
             about: About::new(config),
             public_url: config.public_url.clone(),
             origins: Origins::new(config),
-            accounts: Accounts::new(config, &db, &clock).await?,
+            accounts: Accounts::new(config, &db, &clock, &settings).await?,
             directory: Directory::new(&config.app, &db, &clock),
             idempotency: Idempotency::default(),
             index: Index::start(&db),
@@ -94,6 +112,10 @@ impl App {
             cursors: Cursors::new(&config.jwt_secret),
             receipts: Receipts::default(),
             relay: Relay::new(config, &clock),
+            limits: Limits::new(&settings, redis.as_ref()),
+            proxies: Proxies::new(config.trusted_proxies.clone()),
+            settings,
+            redis,
             db,
             clock,
         }))

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod conversations;
@@ -13,15 +14,18 @@ pub mod db;
 pub mod health;
 pub mod http;
 pub mod idempotency;
+pub mod limits;
 pub mod messages;
 pub mod openapi;
 pub mod pictures;
 pub mod pool;
 pub mod receipts;
+pub mod redis;
 pub mod relay;
 pub mod router;
 pub mod search;
 pub mod serve;
+pub mod settings;
 pub mod telemetry;
 pub mod users;
 pub mod web;

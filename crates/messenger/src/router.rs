@@ -16,7 +16,10 @@ use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::AppState;
-use crate::{accounts, conversations, health, http, messages, openapi, relay, users, web};
+use crate::{
+    accounts, audit, conversations, health, http, limits, messages, openapi, relay, settings,
+    users, web,
+};
 
 /// How an app stacks the encryption layers around the routes that carry content: what AppA and AppB differ in.
 pub type Stack = fn(Router<AppState>, Arc<Keyring>, Clock) -> Router<AppState>;
@@ -45,6 +48,8 @@ pub(crate) fn others() -> OpenApiRouter<AppState> {
         .nest("/api", openapi::routes())
         .nest("/api", web::routes())
         .nest("/api/users", users::routes())
+        .nest("/api/admin/settings", settings::routes())
+        .nest("/api/admin/audit", audit::routes())
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .nest("/relay/v1", relay::routes())
         .nest("/health", health::routes())
@@ -53,10 +58,14 @@ pub(crate) fn others() -> OpenApiRouter<AppState> {
 /// The service of an app.
 pub fn router(app: AppState, keyring: Arc<Keyring>, stack: Stack) -> Service {
     let content = content().layer(DefaultBodyLimit::max(MAX_SEALED));
-    // The layers seal in the name of the caller, so authentication comes before them.
+    let limit = middleware::from_fn_with_state(app.clone(), limits::limit);
+    // The layers seal in the name of the caller, so authentication comes before them; and so do the limits, as sealing
+    // is work.
     let content = stack(content.into(), keyring, app.clock.clone())
+        .route_layer(limit.clone())
         .route_layer(middleware::from_fn_with_state(app.clone(), accounts::authenticate));
-    let routes = content.merge(others()).fallback(web::page).with_state(app.clone());
+    let others = Router::from(others()).route_layer(limit);
+    let routes = content.merge(others).fallback(web::page).with_state(app.clone());
 
     let service = ServiceBuilder::new()
         // Outermost: whatever happens below, the answer is finished here.

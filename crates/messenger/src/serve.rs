@@ -1,5 +1,6 @@
 //! Running an app: accept, serve, and stop without losing anything.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +15,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use tower::util::MapRequest;
 
 use crate::app::{App, StartError};
 use crate::config::Config;
 use crate::db::Db;
-use crate::http::Explained;
+use crate::http::{Explained, RemoteAddress};
 use crate::idempotency;
 use crate::receipts;
 use crate::relay;
 use crate::router::{Service, Stack, router};
 use crate::search;
+use crate::settings;
 
 /// Headers of a request, at most.
 const MAX_HEADERS: usize = 100;
@@ -63,6 +66,7 @@ pub async fn serve(
 
     let housekeeping = [
         tokio::spawn(receipts::flush_regularly(app.clone(), relaying.clone())),
+        tokio::spawn(settings::follow(app.clone(), relaying.clone())),
         tokio::spawn(idempotency::forget_regularly(app, relaying.clone())),
     ];
 
@@ -98,9 +102,9 @@ async fn accept(
             () = stopping.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection =
-                    graceful.watch(connection(stream, service.clone(), headers_within));
+            Ok((stream, remote)) => {
+                let connection = connection(stream, remote, service.clone(), headers_within);
+                let connection = graceful.watch(connection);
                 tokio::spawn(async move {
                     let _place = place;
                     if let Err(error) = connection.await {
@@ -120,20 +124,24 @@ async fn accept(
     }
 }
 
-type Connection = http1::Connection<
-    TokioIo<Explained<TcpStream>>,
-    TowerToHyperService<
-        tower::util::MapRequest<Service, fn(http::Request<Incoming>) -> axum::extract::Request>,
-    >,
->;
+type Connection<F> =
+    http1::Connection<TokioIo<Explained<TcpStream>>, TowerToHyperService<MapRequest<Service, F>>>;
 
-fn connection(stream: TcpStream, service: Service, headers_within: Duration) -> Connection {
+fn connection(
+    stream: TcpStream,
+    remote: SocketAddr,
+    service: Service,
+    headers_within: Duration,
+) -> Connection<impl Fn(http::Request<Incoming>) -> axum::extract::Request + Clone> {
     // Small answers must not wait for each other.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
-    let into: fn(http::Request<Incoming>) -> axum::extract::Request =
-        |request| request.map(axum::body::Body::new);
+    let remote = RemoteAddress(remote.ip());
+    let into = move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(remote);
+        request.map(axum::body::Body::new)
+    };
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(headers_within)

@@ -81,6 +81,8 @@ ids! {
     StreamId;
     /// One event of a stream, stable over every retry.
     EventId;
+    /// One entry of the audit log.
+    AuditId;
 }
 
 /// The namespace of direct conversations (RFC 9562 §5.5); fixed for ever, both apps derive ids from it.

@@ -1,16 +1,19 @@
 // The two apps, and what people do with them without a browser.
 
+import { execFileSync } from 'node:child_process';
+import { dirname } from 'node:path';
+
 const need = (name) => {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set; run this by scripts/with-apps`);
-  return new URL(value);
+  return value;
 };
 
 /** Where a browser opens an app: each has a host name of its own, so that they share no cookies. */
 const opened = (url, host) => `http://${host}.localhost:${url.port}`;
 
-const a = need('URL_A');
-const b = need('URL_B');
+const a = new URL(need('URL_A'));
+const b = new URL(need('URL_B'));
 
 export const APPS = {
   a: { api: a.origin, page: opened(a, 'app-a'), name: 'app-a' },
@@ -74,4 +77,11 @@ export async function eventually(ask, what = 'it', seconds = 20) {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(`${what} has not come true within ${seconds} seconds`, { cause: last });
+}
+
+/** Gives somebody the rights of an admin, as an operator does it. */
+export function promote(app, username) {
+  const folder = process.env.CARGO_TARGET_DIR ?? new URL('../../../target', import.meta.url).pathname;
+  const binary = `${process.env.BIN ?? `${folder}/debug`}/${app.name}`;
+  execFileSync(binary, ['create-admin', '--promote', '--username', username], { cwd: dirname(need('ENV_FILE')) });
 }

@@ -24,6 +24,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/audit/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the audit log
+         * @description Who has changed what of the app itself, the newest first.
+         */
+        get: operations["admin_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/settings/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the runtime settings
+         * @description All settings by name, with what they may be.
+         */
+        get: operations["admin_list_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change runtime settings
+         * @description Sets those that the body names, all of them or none. In effect on every replica within a second, without a restart, and written to the audit log.
+         */
+        patch: operations["admin_change"];
+        trace?: never;
+    };
     "/api/auth/csrf/": {
         parameters: {
             query?: never;
@@ -57,7 +101,7 @@ export interface paths {
          * Log in
          * @description Begins a session. Send `username` or `email`. A wrong name and a wrong password look the same.
          *
-         *     With `session: "cookie"` the tokens are in cookies alone, for browsers. Unsafe requests then need the header `X-CSRFToken`, equal to the CSRF cookie, and an allowed `Origin`.
+         *     With `session: "cookie"` the tokens are in cookies alone, for browsers. Unsafe requests then need the header `X-CSRFToken`, equal to the CSRF cookie, and an allowed `Origin`. Rate limit: `login`.
          */
         post: operations["accounts_login"];
         delete?: never;
@@ -146,12 +190,12 @@ export interface paths {
         get?: never;
         /**
          * Set the own picture
-         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels.
+         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels. Rate limit: `upload`.
          */
         put: operations["accounts_upload"];
         /**
          * Set the own picture
-         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels.
+         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels. Rate limit: `upload`.
          */
         post: operations["accounts_upload_post"];
         /**
@@ -197,7 +241,7 @@ export interface paths {
          * Refresh a session
          * @description Spends the refresh token for a new pair. A spent token used again ends the session, except that the immediate predecessor gets the same successor for 10 seconds.
          *
-         *     Without one in the body, that of the cookie is spent, with a CSRF token, and the new pair is in cookies alone. Browsers send the cookie to paths under `/api/auth/` only.
+         *     Without one in the body, that of the cookie is spent, with a CSRF token, and the new pair is in cookies alone. Browsers send the cookie to paths under `/api/auth/` only. Rate limit: `refresh`.
          */
         post: operations["accounts_refresh"];
         delete?: never;
@@ -217,7 +261,7 @@ export interface paths {
         put?: never;
         /**
          * Register
-         * @description Makes an account of this app. Without `username`, one is derived from the e-mail address.
+         * @description Makes an account of this app. Without `username`, one is derived from the e-mail address. Rate limit: `register`.
          */
         post: operations["accounts_register"];
         delete?: never;
@@ -281,7 +325,7 @@ export interface paths {
         put?: never;
         /**
          * Begin a conversation
-         * @description The caller is always added. One other participant and no title make a direct conversation; if there is one already, it is the answer. Participants may live on any app.
+         * @description The caller is always added. One other participant and no title make a direct conversation; if there is one already, it is the answer. Participants may live on any app. Rate limit: `lookup`.
          */
         post: operations["conversations_create"];
         delete?: never;
@@ -353,7 +397,7 @@ export interface paths {
         put?: never;
         /**
          * Add people to a group
-         * @description By its owners and admins; only owners add owners and admins. All are added or none. Who takes part already stays what they are. They see all messages that their app holds.
+         * @description By its owners and admins; only owners add owners and admins. All are added or none. Who takes part already stays what they are. They see all messages that their app holds. Rate limit: `lookup`.
          */
         post: operations["conversations_add_participants"];
         delete?: never;
@@ -421,7 +465,7 @@ export interface paths {
         put?: never;
         /**
          * Send a message
-         * @description Send either `conversation` or `recipient`; for a recipient, the direct conversation is made when there is none. 201 means that the message is on disk. With an `Idempotency-Key` a repeat has no second effect.
+         * @description Send either `conversation` or `recipient`; for a recipient, the direct conversation is made when there is none. 201 means that the message is on disk. With an `Idempotency-Key` a repeat has no second effect. Rate limit: `send`.
          */
         post: operations["messages_send"];
         delete?: never;
@@ -444,20 +488,20 @@ export interface paths {
         get: operations["messages_get"];
         /**
          * Edit a message
-         * @description Gives it a new text, by its sender alone.
+         * @description Gives it a new text, by its sender alone. Rate limit: `send`.
          */
         put: operations["messages_edit"];
         post?: never;
         /**
          * Delete a message
-         * @description By its sender alone. The message stays, its text goes. Deleting twice is a success.
+         * @description By its sender alone. The message stays, its text goes. Deleting twice is a success. Rate limit: `send`.
          */
         delete: operations["messages_delete"];
         options?: never;
         head?: never;
         /**
          * Edit a message
-         * @description Gives it a new text, by its sender alone.
+         * @description Gives it a new text, by its sender alone. Rate limit: `send`.
          */
         patch: operations["messages_edit_patch"];
         trace?: never;
@@ -495,7 +539,7 @@ export interface paths {
          * Log in
          * @description Begins a session. Send `username` or `email`. A wrong name and a wrong password look the same.
          *
-         *     With `session: "cookie"` the tokens are in cookies alone, for browsers. Unsafe requests then need the header `X-CSRFToken`, equal to the CSRF cookie, and an allowed `Origin`.
+         *     With `session: "cookie"` the tokens are in cookies alone, for browsers. Unsafe requests then need the header `X-CSRFToken`, equal to the CSRF cookie, and an allowed `Origin`. Rate limit: `login`.
          */
         post: operations["aliases_login"];
         delete?: never;
@@ -564,12 +608,12 @@ export interface paths {
         get?: never;
         /**
          * Set the own picture
-         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels.
+         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels. Rate limit: `upload`.
          */
         put: operations["aliases_upload"];
         /**
          * Set the own picture
-         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels.
+         * @description The body is a PNG, JPEG, GIF or WebP image, or a form with one in its part `picture`; its type is told by its bytes. It has up to 5 MiB, 25 million pixels, and 10000 pixels on a side. It is cut to a square from the middle, made small, and encoded anew as JPEG, with nothing of the upload in it but its pixels. Rate limit: `upload`.
          */
         post: operations["aliases_upload_post"];
         /**
@@ -613,7 +657,7 @@ export interface paths {
         put?: never;
         /**
          * Send a message
-         * @description Send either `conversation` or `recipient`; for a recipient, the direct conversation is made when there is none. 201 means that the message is on disk. With an `Idempotency-Key` a repeat has no second effect.
+         * @description Send either `conversation` or `recipient`; for a recipient, the direct conversation is made when there is none. 201 means that the message is on disk. With an `Idempotency-Key` a repeat has no second effect. Rate limit: `send`.
          */
         post: operations["messages_send_post"];
         delete?: never;
@@ -635,7 +679,7 @@ export interface paths {
          * Refresh a session
          * @description Spends the refresh token for a new pair. A spent token used again ends the session, except that the immediate predecessor gets the same successor for 10 seconds.
          *
-         *     Without one in the body, that of the cookie is spent, with a CSRF token, and the new pair is in cookies alone. Browsers send the cookie to paths under `/api/auth/` only.
+         *     Without one in the body, that of the cookie is spent, with a CSRF token, and the new pair is in cookies alone. Browsers send the cookie to paths under `/api/auth/` only. Rate limit: `refresh`.
          */
         post: operations["aliases_refresh"];
         delete?: never;
@@ -655,7 +699,7 @@ export interface paths {
         put?: never;
         /**
          * Register
-         * @description Makes an account of this app. Without `username`, one is derived from the e-mail address.
+         * @description Makes an account of this app. Without `username`, one is derived from the e-mail address. Rate limit: `register`.
          */
         post: operations["aliases_register"];
         delete?: never;
@@ -695,7 +739,7 @@ export interface paths {
         put?: never;
         /**
          * Log in, under the older name
-         * @description As `/api/auth/login/`, with another form of the answer.
+         * @description As `/api/auth/login/`, with another form of the answer. Rate limit: `login`.
          */
         post: operations["aliases_obtain"];
         delete?: never;
@@ -715,7 +759,7 @@ export interface paths {
         put?: never;
         /**
          * Refresh a session, under the older name
-         * @description As `/api/auth/refresh/`, with another form of body and answer.
+         * @description As `/api/auth/refresh/`, with another form of body and answer. Rate limit: `refresh`.
          */
         post: operations["aliases_renew"];
         delete?: never;
@@ -733,7 +777,7 @@ export interface paths {
         };
         /**
          * List and search users
-         * @description The active users of this app and its peers. An admin sees those of this app in full, deactivated ones included. A list in which a peer takes part ends after its first 500 entries.
+         * @description The active users of this app and its peers. An admin sees those of this app in full, deactivated ones included. A list in which a peer takes part ends after its first 500 entries. Rate limit: `lookup`.
          */
         get: operations["users_list"];
         put?: never;
@@ -757,7 +801,7 @@ export interface paths {
         };
         /**
          * Find a user by name
-         * @description A bare username is looked up in this app; an address of the peer is asked of the peer, and remembered briefly.
+         * @description A bare username is looked up in this app; an address of the peer is asked of the peer, and remembered briefly. Rate limit: `lookup`.
          */
         get: operations["users_get_by_username"];
         put?: never;
@@ -860,7 +904,7 @@ export interface paths {
         put?: never;
         /**
          * Take in a batch of events
-         * @description For peers alone. The answer says how far the peer's stream has been settled, and what came of each event.
+         * @description For peers alone. The answer says how far the peer's stream has been settled, and what came of each event. Rate limit: `relay`.
          */
         post: operations["relay_events"];
         delete?: never;
@@ -878,7 +922,7 @@ export interface paths {
         };
         /**
          * Look up users of this app
-         * @description For peers alone. With `username`, one active user by name; with `search`, the first 500 of those that the search finds.
+         * @description For peers alone. With `username`, one active user by name; with `search`, the first 500 of those that the search finds. Rate limit: `relay`.
          */
         get: operations["relay_users"];
         put?: never;
@@ -898,7 +942,7 @@ export interface paths {
         };
         /**
          * The picture of a user of this app
-         * @description For peers alone.
+         * @description For peers alone. Rate limit: `relay`.
          */
         get: operations["relay_picture"];
         put?: never;
@@ -932,6 +976,8 @@ export interface components {
             name: components["schemas"]["AppName"];
             /** @description The apps whose users can be written to. */
             peers: components["schemas"]["AppName"][];
+            /** @description Whether people may make accounts for themselves. */
+            registration_open: boolean;
         };
         /**
          * @description A hue that the web interface has in a light and a dark form, both legible.
@@ -973,6 +1019,26 @@ export interface components {
          * @example app-a
          */
         AppName: string;
+        /** @description Something that was done. */
+        AuditEntry: {
+            /** @example setting.changed */
+            action: string;
+            actor: components["schemas"]["UserCard"] | null;
+            created_at: components["schemas"]["Timestamp"];
+            /** @description What else there is to say, as `old` and `new`. */
+            details: Record<string, unknown>;
+            id: components["schemas"]["AuditId"];
+            /**
+             * @description What it was done to.
+             * @example PAGE_SIZE
+             */
+            subject: string;
+        };
+        /**
+         * Format: uuid
+         * @description One entry of the audit log.
+         */
+        AuditId: string;
         /** @description Done. */
         Changed: {
             success: string;
@@ -1074,6 +1140,7 @@ export interface components {
         /** @description How long things may be. */
         Limits: {
             /**
+             * Format: int64
              * @description Characters of a message, at most.
              * @example 20000
              */
@@ -1187,6 +1254,33 @@ export interface components {
         };
         OldRefresh: {
             refresh: string;
+        };
+        /** @description One page of a list. */
+        Page_AuditEntry: {
+            /**
+             * Format: int64
+             * @description How many there are on all pages; absent where a cursor was asked for.
+             */
+            count?: number | null;
+            /** @description The URL of the next page, if there is one. */
+            next: string | null;
+            /** @description The URL of the page before, if there is one. */
+            previous: string | null;
+            /** @description What is on this page. */
+            results: {
+                /** @example setting.changed */
+                action: string;
+                actor: components["schemas"]["UserCard"] | null;
+                created_at: components["schemas"]["Timestamp"];
+                /** @description What else there is to say, as `old` and `new`. */
+                details: Record<string, unknown>;
+                id: components["schemas"]["AuditId"];
+                /**
+                 * @description What it was done to.
+                 * @example PAGE_SIZE
+                 */
+                subject: string;
+            }[];
         };
         /** @description One page of a list. */
         Page_Conversation: {
@@ -1442,6 +1536,8 @@ export interface components {
             password?: string | null;
             /** @example +49301234567 */
             phone_number?: string | null;
+            /** @description Whether others are told what the user has read. */
+            read_receipts?: boolean | null;
             /** @description May be sent along, but not changed. */
             username?: string | null;
         };
@@ -1489,6 +1585,31 @@ export interface components {
          * @enum {string}
          */
         SessionKind: "bearer" | "cookie";
+        /** @description A setting as admins see it. */
+        SettingView: {
+            /** @description What is in effect unless an admin sets it: the environment's value, or the built-in one. */
+            default: Record<string, unknown>;
+            description: string;
+            /**
+             * Format: int64
+             * @description The most that it may be, if it is a number.
+             * @example 86400
+             */
+            max: number | null;
+            /**
+             * Format: int64
+             * @description The least that it may be, if it is a number.
+             * @example 1
+             */
+            min: number | null;
+            /**
+             * @description `integer` or `boolean`.
+             * @example integer
+             */
+            type: string;
+            /** @description What is in effect. */
+            value: Record<string, unknown>;
+        };
         /** @description A user, as much of them as the caller may see. */
         ShownUser: components["schemas"]["Profile"] | components["schemas"]["UserCard"];
         /**
@@ -1845,6 +1966,188 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    admin_list: {
+        parameters: {
+            query?: {
+                /** @description The number of the page; 404 past the last one. */
+                page?: number;
+                /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
+                cursor?: string;
+                /** @description Results on a page; without it as many as the setting `PAGE_SIZE` says. */
+                page_size?: number;
+                /**
+                 * @description Only one kind of change.
+                 * @example setting.changed
+                 */
+                action?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of entries. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditEntry"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "admins_only",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:admins_only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    admin_list_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: components["schemas"]["SettingView"];
+                    };
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "admins_only",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:admins_only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    admin_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "PAGE_SIZE": 50,
+                 *       "REGISTRATION_OPEN": false
+                 *     }
+                 */
+                "application/json": Record<string, unknown>;
+            };
+        };
+        responses: {
+            /** @description All settings as they are now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: components["schemas"]["SettingView"];
+                    };
+                };
+            };
+            /** @description `invalid`: `errors` names what is unknown, of another type or out of bounds. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "invalid",
+                     *       "detail": "Some fields are not valid; see errors.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 400,
+                     *       "title": "Bad Request",
+                     *       "type": "urn:messaging:problem:invalid"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "admins_only",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:admins_only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     accounts_csrf: {
         parameters: {
             query?: never;
@@ -1906,6 +2209,10 @@ export interface operations {
             /** @description The new session. */
             200: {
                 headers: {
+                    /** @description What is left: `"login";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"login";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2247,6 +2554,10 @@ export interface operations {
             /** @description The profile with the picture. */
             200: {
                 headers: {
+                    /** @description What is left: `"upload";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"upload";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2323,6 +2634,10 @@ export interface operations {
             /** @description The profile with the picture. */
             200: {
                 headers: {
+                    /** @description What is left: `"upload";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"upload";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2467,6 +2782,10 @@ export interface operations {
             /** @description The new pair. */
             200: {
                 headers: {
+                    /** @description What is left: `"refresh";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"refresh";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2539,6 +2858,10 @@ export interface operations {
             /** @description The account. */
             201: {
                 headers: {
+                    /** @description What is left: `"register";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"register";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2600,7 +2923,7 @@ export interface operations {
                 page?: number;
                 /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
                 cursor?: string;
-                /** @description Results on a page. */
+                /** @description Results on a page; without it as many as the setting `PAGE_SIZE` says. */
                 page_size?: number;
             };
             header?: never;
@@ -2680,7 +3003,7 @@ export interface operations {
                 page?: number;
                 /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
                 cursor?: string;
-                /** @description Results on a page. */
+                /** @description Results on a page; without it as many as the setting `PAGE_SIZE` says. */
                 page_size?: number;
                 /**
                  * @description Only those with this text in their title, or in the username, first or last name of somebody who takes part.
@@ -2736,6 +3059,10 @@ export interface operations {
             /** @description The direct conversation that was there already. */
             200: {
                 headers: {
+                    /** @description What is left: `"lookup";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"lookup";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2745,6 +3072,10 @@ export interface operations {
             /** @description The new conversation. */
             201: {
                 headers: {
+                    /** @description What is left: `"lookup";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"lookup";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3130,7 +3461,7 @@ export interface operations {
                 page?: number;
                 /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
                 cursor?: string;
-                /** @description Results on a page. */
+                /** @description Results on a page; without it as many as the setting `PAGE_SIZE` says. */
                 page_size?: number;
                 /** @description Only those of one conversation; of one that the caller does not know there are none. */
                 conversation?: components["schemas"]["ConversationId"];
@@ -3245,6 +3576,10 @@ export interface operations {
             /** @description The group; all of them took part already. */
             200: {
                 headers: {
+                    /** @description What is left: `"lookup";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"lookup";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3254,6 +3589,10 @@ export interface operations {
             /** @description The group with them. */
             201: {
                 headers: {
+                    /** @description What is left: `"lookup";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"lookup";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3581,7 +3920,7 @@ export interface operations {
                 page?: number;
                 /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
                 cursor?: string;
-                /** @description Results on a page. */
+                /** @description Results on a page; without it as many as the setting `PAGE_SIZE` says. */
                 page_size?: number;
                 /** @description Only those of one conversation; of one that the caller does not know there are none. */
                 conversation?: components["schemas"]["ConversationId"];
@@ -3674,6 +4013,10 @@ export interface operations {
             /** @description The message. */
             201: {
                 headers: {
+                    /** @description What is left: `"send";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"send";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3817,6 +4160,10 @@ export interface operations {
             /** @description The message with its new text. */
             200: {
                 headers: {
+                    /** @description What is left: `"send";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"send";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3907,6 +4254,10 @@ export interface operations {
             /** @description Its text is gone. */
             204: {
                 headers: {
+                    /** @description What is left: `"send";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"send";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3977,6 +4328,10 @@ export interface operations {
             /** @description The message with its new text. */
             200: {
                 headers: {
+                    /** @description What is left: `"send";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"send";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4059,7 +4414,7 @@ export interface operations {
                 page?: number;
                 /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
                 cursor?: string;
-                /** @description Results on a page. */
+                /** @description Results on a page; without it as many as the setting `PAGE_SIZE` says. */
                 page_size?: number;
             };
             header?: never;
@@ -4143,6 +4498,10 @@ export interface operations {
             /** @description The new session. */
             200: {
                 headers: {
+                    /** @description What is left: `"login";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"login";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4459,6 +4818,10 @@ export interface operations {
             /** @description The profile with the picture. */
             200: {
                 headers: {
+                    /** @description What is left: `"upload";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"upload";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4535,6 +4898,10 @@ export interface operations {
             /** @description The profile with the picture. */
             200: {
                 headers: {
+                    /** @description What is left: `"upload";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"upload";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4619,7 +4986,7 @@ export interface operations {
                 page?: number;
                 /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
                 cursor?: string;
-                /** @description Results on a page. */
+                /** @description Results on a page; without it as many as the setting `PAGE_SIZE` says. */
                 page_size?: number;
                 /** @description Only those of one conversation; of one that the caller does not know there are none. */
                 conversation?: components["schemas"]["ConversationId"];
@@ -4714,6 +5081,10 @@ export interface operations {
             /** @description The message. */
             201: {
                 headers: {
+                    /** @description What is left: `"send";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"send";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4806,6 +5177,10 @@ export interface operations {
             /** @description The new pair. */
             200: {
                 headers: {
+                    /** @description What is left: `"refresh";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"refresh";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4878,6 +5253,10 @@ export interface operations {
             /** @description The account. */
             201: {
                 headers: {
+                    /** @description What is left: `"register";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"register";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4947,7 +5326,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": Record<string, unknown>;
                 };
             };
             429: components["responses"]["TooManyRequests"];
@@ -4971,6 +5350,10 @@ export interface operations {
             /** @description The tokens of the new session. */
             200: {
                 headers: {
+                    /** @description What is left: `"login";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"login";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5023,6 +5406,10 @@ export interface operations {
             /** @description The new pair. */
             200: {
                 headers: {
+                    /** @description What is left: `"refresh";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"refresh";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5082,7 +5469,7 @@ export interface operations {
                 page?: number;
                 /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
                 cursor?: string;
-                /** @description Results on a page. */
+                /** @description Results on a page; without it as many as the setting `PAGE_SIZE` says. */
                 page_size?: number;
             };
             header?: never;
@@ -5094,6 +5481,10 @@ export interface operations {
             /** @description A page of users. */
             200: {
                 headers: {
+                    /** @description What is left: `"lookup";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"lookup";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5238,6 +5629,10 @@ export interface operations {
             /** @description The user, as everybody may see them. */
             200: {
                 headers: {
+                    /** @description What is left: `"lookup";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"lookup";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5590,17 +5985,21 @@ export interface operations {
         /** @description A batch of up to 500 consecutive events; see `docs/ARCHITECTURE.md`. */
         requestBody: {
             content: {
-                "application/json": Record<string, never>;
+                "application/json": Record<string, unknown>;
             };
         };
         responses: {
             /** @description What came of the batch. */
             200: {
                 headers: {
+                    /** @description What is left: `"relay";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"relay";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": Record<string, unknown>;
                 };
             };
             400: components["responses"]["Invalid"];
@@ -5671,6 +6070,10 @@ export interface operations {
             /** @description The user, or the list. */
             200: {
                 headers: {
+                    /** @description What is left: `"relay";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"relay";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5719,6 +6122,10 @@ export interface operations {
             /** @description The picture. */
             200: {
                 headers: {
+                    /** @description What is left: `"relay";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"relay";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {

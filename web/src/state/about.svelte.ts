@@ -44,6 +44,11 @@ export class AboutApp {
     return this.#about?.limits ?? LIMITS;
   }
 
+  /** Whether people may make accounts for themselves. */
+  get isOpen(): boolean {
+    return this.#about?.registration_open ?? true;
+  }
+
   async load(): Promise<void> {
     this.failure = null;
     try {

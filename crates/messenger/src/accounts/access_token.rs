@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,8 @@ use shared::time::Clock;
 use uuid::Uuid;
 
 use crate::config::Secret;
+use crate::settings::{LONGEST_ACCESS, Setting, Settings};
 
-/// How long an access token lives.
-pub const LIFETIME: Duration = Duration::from_hours(1);
 /// By how much the clocks of two replicas may differ.
 const LEEWAY: u64 = 5;
 /// The explicit type (RFC 9068 §2.1), so that no other token is taken for one.
@@ -22,6 +21,7 @@ const TYPE: &str = "at+jwt";
 pub struct AccessTokens {
     app: AppName,
     clock: Clock,
+    settings: Arc<Settings>,
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
@@ -43,7 +43,7 @@ pub struct Claims {
 }
 
 impl AccessTokens {
-    pub fn new(app: &AppName, secret: &Secret, clock: Clock) -> Self {
+    pub fn new(app: &AppName, secret: &Secret, clock: Clock, settings: Arc<Settings>) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[app.as_str()]);
         validation.set_audience(&[app.as_str()]);
@@ -53,10 +53,16 @@ impl AccessTokens {
         Self {
             app: app.clone(),
             clock,
+            settings,
             encoding: EncodingKey::from_secret(secret.expose().as_bytes()),
             decoding: DecodingKey::from_secret(secret.expose().as_bytes()),
             validation,
         }
+    }
+
+    /// Seconds that a token lives which is issued now.
+    pub fn lifetime(&self) -> i64 {
+        self.settings.get(Setting::AccessTokenLifetime)
     }
 
     /// A token for one session of a user.
@@ -78,7 +84,7 @@ impl AccessTokens {
             sid: session,
             iat: now,
             nbf: now,
-            exp: now.saturating_add(lifetime()),
+            exp: now.saturating_add(self.lifetime()),
             jti: Uuid::from_u128(rand::random()),
         };
         let header = Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::HS256) };
@@ -93,13 +99,8 @@ impl AccessTokens {
         let data = decode::<Claims>(token, &self.decoding, &self.validation).ok()?;
         let claims = data.claims;
         let whole = data.header.typ.as_deref() == Some(TYPE) && claims.sub == claims.user_id;
-        // No token is issued for longer, whatever it says.
-        let brief = claims.exp.saturating_sub(claims.iat) <= lifetime();
+        // No token is issued for longer, whatever it says; for how long, the setting of another moment has said.
+        let brief = claims.exp.saturating_sub(claims.iat) <= LONGEST_ACCESS;
         (whole && brief).then_some(claims)
     }
-}
-
-/// Seconds that a token lives.
-fn lifetime() -> i64 {
-    i64::try_from(LIFETIME.as_secs()).unwrap_or(0)
 }

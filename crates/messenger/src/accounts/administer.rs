@@ -1,5 +1,6 @@
 use axum::extract::State;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use shared::address::AppName;
 use shared::id::{SessionId, UserId};
 use shared::models::{AccountRole, Profile};
@@ -13,7 +14,7 @@ use super::{Admin, admins_only};
 use crate::app::AppState;
 use crate::db::Conn;
 use crate::http::{Json, PathId, Trace};
-use crate::{relay, users};
+use crate::{audit, relay, users};
 
 /// What an admin may change of an account.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -98,15 +99,29 @@ impl Order {
         if let Some(role) = role {
             store::set_role(conn, of, role).await?;
             stale.extend(store::living(conn, of, now).await?.into_iter().map(|device| device.id));
+            let details = json!({ "old": account.role, "new": role });
+            self.record(conn, "user.role_changed", details).await?;
         }
         if let Some(active) = is_active {
             users::set_active(conn, of, active).await?;
             if !active {
                 stale.extend(store::end_sessions(conn, of, None, now).await?);
             }
+            let action = if active { "user.activated" } else { "user.deactivated" };
+            self.record(conn, action, json!({})).await?;
             relay::append_user(conn, &self.peers, of, self.trace, now).await?;
         }
         let account = store::by_id(conn, of).await?.ok_or_else(Problem::not_found)?;
         Ok((account, stale))
+    }
+
+    async fn record(
+        &self,
+        conn: &mut Conn,
+        action: &'static str,
+        details: Value,
+    ) -> Result<(), Problem> {
+        let subject = self.of.to_string();
+        Ok(audit::record(conn, Some(self.by), action, &subject, details, self.now).await?)
     }
 }

@@ -17,6 +17,7 @@ use super::refresh_token::RefreshToken;
 use super::store;
 use crate::app::{App, AppState};
 use crate::http::Json;
+use crate::settings::Setting;
 
 /// The answer to a log-in or a refresh.
 #[derive(Serialize, ToSchema)]
@@ -48,8 +49,9 @@ pub fn welcome(
         &fresh
     };
     let access = (tokens.access_token.as_str(), Duration::from_secs(tokens.expires_in));
+    let lifetime = app.settings.seconds(Setting::RefreshTokenLifetime);
     let cookies = &app.accounts.cookies;
-    let cookies = cookies.set(access, &tokens.refresh_token, csrf, store::LIFETIME)?;
+    let cookies = cookies.set(access, &tokens.refresh_token, csrf, lifetime)?;
     Ok((Some(cookies), Json(LoggedIn::Cookies(Welcome { user: tokens.user, message }))))
 }
 
@@ -102,6 +104,7 @@ pub async fn csrf(
         None => session_of_cookies(&app, &headers).await?,
     };
     let csrf_token = app.accounts.csrf.issue(session)?;
-    let cookies = app.accounts.cookies.set_csrf(&csrf_token, store::LIFETIME)?;
+    let lifetime = app.settings.seconds(Setting::RefreshTokenLifetime);
+    let cookies = app.accounts.cookies.set_csrf(&csrf_token, lifetime)?;
     Ok((cookies, Json(CsrfToken { csrf_token })))
 }

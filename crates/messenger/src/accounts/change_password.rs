@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use shared::problem::Problem;
 use utoipa::ToSchema;
 
+use super::guesses::Guess;
 use super::password::weakness;
 use super::store::Account;
 use super::{CurrentUser, store};
@@ -64,16 +65,20 @@ pub async fn change_password(
     Ok(Json(Changed { success: "Password changed." }))
 }
 
-/// Fails with 403 `wrong_password` unless the current password of the account has been shown.
+/// Fails with 403 `wrong_password` unless the current password of the account has been shown; 429 after too many guesses.
 pub async fn prove(app: &App, account: &Account, shown: Option<&str>) -> Result<(), Problem> {
     let wrong = |why: &'static str| {
         Problem::forbidden("wrong_password", "Changing this needs the current password.")
             .field("current_password", why)
     };
     let shown = shown.ok_or_else(|| wrong("This field is required here."))?;
+    let guess = Guess::count_own(app, account).await?;
     let stored = Some(account.password_hash.clone());
-    let matches = app.accounts.passwords.verify(shown.to_owned(), stored).await?;
-    matches.then_some(()).ok_or_else(|| wrong("This is not the current password."))
+    if !app.accounts.passwords.verify(shown.to_owned(), stored).await? {
+        return Err(wrong("This is not the current password."));
+    }
+    guess.was_right(app).await;
+    Ok(())
 }
 
 /// What is wrong with a new password in the place of the current one, if anything.

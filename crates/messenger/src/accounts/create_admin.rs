@@ -1,3 +1,4 @@
+use serde_json::json;
 use shared::address::Username;
 use shared::models::{AccountRole, Profile};
 use shared::problem::Problem;
@@ -5,6 +6,7 @@ use shared::problem::Problem;
 use super::register::{Making, Registration, make};
 use super::store;
 use crate::app::App;
+use crate::audit;
 
 /// Whether there is an account of this name.
 pub async fn exists(app: &App, username: &str) -> Result<bool, Problem> {
@@ -39,9 +41,12 @@ pub async fn create_admin(
 pub async fn promote(app: &App, username: &str) -> Result<Profile, Problem> {
     let account = find(app, username).await?.ok_or_else(Problem::not_found)?;
     let id = account.card.id;
+    let now = app.clock.now();
     let promoted = app.db.write(move |conn| {
         Box::pin(async move {
             store::set_role(conn, id, AccountRole::Admin).await?;
+            let (subject, details) = (id.to_string(), json!({ "new": AccountRole::Admin }));
+            audit::record(conn, None, "user.role_changed", &subject, details, now).await?;
             store::by_id(conn, id).await
         })
     });

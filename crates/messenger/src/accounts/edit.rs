@@ -33,6 +33,8 @@ pub struct ProfileEdit {
     password: Option<String>,
     /// Needed for a new `email` or `password`.
     current_password: Option<String>,
+    /// Whether others are told what the user has read.
+    read_receipts: Option<bool>,
     #[schema(max_length = 150)]
     first_name: Option<String>,
     #[schema(max_length = 150)]
@@ -125,6 +127,7 @@ struct Change {
     password_hash: Option<String>,
     first_name: Option<String>,
     last_name: Option<String>,
+    read_receipts: Option<bool>,
     details: Details<Option<Option<Ciphertext>>>,
 }
 
@@ -137,13 +140,16 @@ async fn change(
     let (now, session) = (app.clock.now(), user.session);
     let account = store::by_session(&mut app.db.read().await?, session, now).await?;
     let account = account.ok_or_else(Problem::not_found)?;
-    let Change { email, password_hash, first_name, last_name, details } =
+    let Change { email, password_hash, first_name, last_name, read_receipts, details } =
         checked(app, account, body).await?;
     let (owner, renewed) = (user.id(), password_hash.is_some());
     let profile = change_card(app, user, trace, move |conn, card| {
         Box::pin(async move {
             if let Some((hash, email)) = &email {
                 store::set_email(conn, owner, hash, email).await?;
+            }
+            if let Some(on) = read_receipts {
+                store::set_read_receipts(conn, owner, on).await?;
             }
             if let Some(hash) = &password_hash {
                 store::set_password(conn, owner, hash).await?;
@@ -212,8 +218,8 @@ async fn checked(app: &App, account: Account, body: ProfileEdit) -> Result<Chang
     };
     let name = |name: Option<String>| name.map(|name| name.trim().to_owned());
     let (first_name, last_name) = (name(body.first_name), name(body.last_name));
-    let details = details.seal(fields, owner);
-    Ok(Change { email, password_hash, first_name, last_name, details })
+    let (details, read_receipts) = (details.seal(fields, owner), body.read_receipts);
+    Ok(Change { email, password_hash, first_name, last_name, read_receipts, details })
 }
 
 async fn end_others(app: &App, user: &CurrentUser, session: SessionId) -> Result<(), Problem> {

@@ -7,14 +7,15 @@ use shared::models::{AccountRole, Profile, UserCard};
 use shared::problem::Problem;
 use utoipa::ToSchema;
 
-use super::access_token::LIFETIME;
 use super::browser::{LoggedIn, session_of_cookies, welcome};
 use super::cookies::SetCookies;
+use super::guesses::{Guess, place};
 use super::logout::end;
 use super::refresh_token::RefreshToken;
 use super::store::{self, Account, NewSession};
 use crate::app::{App, AppState};
-use crate::http::Json;
+use crate::http::{ClientAddress, Json};
+use crate::settings::Setting;
 
 #[derive(Deserialize, ToSchema)]
 pub struct Credentials {
@@ -67,15 +68,16 @@ pub struct Tokens {
 )]
 pub async fn login(
     State(app): State<AppState>,
+    address: ClientAddress,
     headers: HeaderMap,
     Json(body): Json<Credentials>,
 ) -> Result<(Option<SetCookies>, Json<LoggedIn>), Problem> {
     if body.session != Some(SessionKind::Cookie) {
-        return Ok((None, Json(LoggedIn::Tokens(begin(&app, &headers, body).await?))));
+        return Ok((None, Json(LoggedIn::Tokens(begin(&app, address, &headers, body).await?))));
     }
     app.origins.vouch(&headers)?;
     let previous = session_of_cookies(&app, &headers).await?;
-    let tokens = begin(&app, &headers, body).await?;
+    let tokens = begin(&app, address, &headers, body).await?;
     if let Some(previous) = previous {
         end(&app, previous).await?;
     }
@@ -83,7 +85,12 @@ pub async fn login(
 }
 
 /// Begins a session.
-pub async fn begin(app: &App, headers: &HeaderMap, body: Credentials) -> Result<Tokens, Problem> {
+pub async fn begin(
+    app: &App,
+    address: ClientAddress,
+    headers: &HeaderMap,
+    body: Credentials,
+) -> Result<Tokens, Problem> {
     let account = match (&body.username, &body.email) {
         (Some(name), None) if !name.trim().is_empty() => {
             let key = name.parse::<shared::address::Username>().ok().map(|name| name.key());
@@ -102,6 +109,8 @@ pub async fn begin(app: &App, headers: &HeaderMap, body: Credentials) -> Result<
     if body.password.is_empty() {
         return Err(Problem::invalid().field("password", "This field is required."));
     }
+    let name = body.username.or(body.email).unwrap_or_default();
+    let guess = Guess::count(app, &name, account.as_ref(), address).await?;
     let stored = account.as_ref().map(|account| account.password_hash.clone());
     let matches = app.accounts.passwords.verify(body.password, stored).await?;
     let Some(account) = account.filter(|account| matches && account.is_active) else {
@@ -110,13 +119,21 @@ pub async fn begin(app: &App, headers: &HeaderMap, body: Credentials) -> Result<
             "There is no active account with this name and password.",
         ));
     };
+    guess.was_right(app).await;
     let now = app.clock.now();
     let (session, token) = (SessionId::mint(now), RefreshToken::random());
     let (hash, user, agent) = (token.hash(), account.card.id, user_agent(headers));
-    let ends = now.after(store::LIFETIME.min(app.accounts.session_max));
+    let lifetime = app.settings.seconds(Setting::RefreshTokenLifetime);
+    let ends = now.after(lifetime.min(app.accounts.session_max));
     let begun = NewSession { session, user, agent, now, ends };
+    let place = place(app, address)?;
     app.db
-        .write(move |conn| Box::pin(async move { store::begin_session(conn, &begun, &hash).await }))
+        .write(move |conn| {
+            Box::pin(async move {
+                store::begin_session(conn, &begun, &hash).await?;
+                store::know_place(conn, user, &place, now).await
+            })
+        })
         .await?;
     tracing::info!(%user, %session, "logged in");
     tokens(app, account, session, &token)
@@ -146,7 +163,7 @@ pub fn tokens(
         access_token: app.accounts.access.issue(card.id, &card.username, role, session)?,
         refresh_token: refresh.text(),
         token_type: "Bearer",
-        expires_in: LIFETIME.as_secs(),
+        expires_in: app.accounts.access.lifetime().unsigned_abs(),
         user: account.profile(&app.accounts.fields)?,
         session,
     })

@@ -12,6 +12,7 @@ mod current_user;
 mod details;
 mod devices;
 mod edit;
+mod guesses;
 mod login;
 mod logout;
 mod me;
@@ -23,6 +24,7 @@ mod sessions;
 mod store;
 mod token_pair;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -42,6 +44,7 @@ use crate::app::{App, AppState, StartError};
 use crate::config::Config;
 use crate::db::{Conn, Db, Error};
 use crate::pictures;
+use crate::settings::Settings;
 
 use access_token::AccessTokens;
 use cookies::Cookies;
@@ -114,13 +117,23 @@ pub struct Accounts {
 
 impl Accounts {
     /// Opens the app's index key, or makes it when the database is new. Fails if the ring cannot open it.
-    pub async fn new(config: &Config, db: &Db, clock: &Clock) -> Result<Self, StartError> {
+    pub async fn new(
+        config: &Config,
+        db: &Db,
+        clock: &Clock,
+        settings: &Arc<Settings>,
+    ) -> Result<Self, StartError> {
         let fields = FieldCipher::parse(config.fernet_keys.expose())?;
         let index_key = index_key(db, &fields).await?;
         let peers = config.peers.iter().map(|peer| peer.name.to_string());
         Ok(Self {
             passwords: Passwords::new(),
-            access: AccessTokens::new(&config.app, &config.jwt_secret, clock.clone()),
+            access: AccessTokens::new(
+                &config.app,
+                &config.jwt_secret,
+                clock.clone(),
+                settings.clone(),
+            ),
             refresh: RefreshTokens::new(&config.jwt_secret),
             sessions: Sessions::new(db.clone(), clock.clone()),
             cookies: Cookies::new(&config.browsers.cookies),
@@ -134,11 +147,17 @@ impl Accounts {
 
     /// What an e-mail address is found by: a keyed hash, as the address itself is sealed.
     fn email_hash(&self, email: &str) -> Result<Vec<u8>, Problem> {
+        self.keyed_hash("email", email.as_bytes()).map(Vec::from)
+    }
+
+    /// A hash that only this app can make, for one purpose.
+    fn keyed_hash(&self, purpose: &str, bytes: &[u8]) -> Result<[u8; 32], Problem> {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.index_key).map_err(|_| Problem::internal())?;
-        mac.update(b"email\0");
-        mac.update(email.as_bytes());
-        Ok(mac.finalize().into_bytes().to_vec())
+        mac.update(purpose.as_bytes());
+        mac.update(b"\0");
+        mac.update(bytes);
+        Ok(mac.finalize().into_bytes().into())
     }
 }
 

@@ -10,11 +10,13 @@ use super::browser::{LoggedIn, welcome};
 use super::cookies::SetCookies;
 use super::csrf::guard;
 use super::current_user::bearer;
+use super::guesses::place;
 use super::login::{Tokens, tokens};
 use super::refresh_token::RefreshToken;
 use super::store::{self, Rotation};
 use crate::app::AppState;
-use crate::http::Json;
+use crate::http::{ClientAddress, Json};
+use crate::settings::Setting;
 
 /// How long the immediate predecessor still gets the same successor, so that parallel tabs do not log a user out.
 const GRACE: Duration = Duration::from_secs(10);
@@ -47,11 +49,12 @@ pub struct Refresh {
 )]
 pub async fn refresh(
     State(app): State<AppState>,
+    address: ClientAddress,
     headers: HeaderMap,
     body: Option<Json<Refresh>>,
 ) -> Result<(Option<SetCookies>, Json<LoggedIn>), Problem> {
     if let Some(token) = body.and_then(|Json(body)| body.refresh_token) {
-        return Ok((None, Json(LoggedIn::Tokens(rotate(&app, &token).await?))));
+        return Ok((None, Json(LoggedIn::Tokens(rotate(&app, address, &token).await?))));
     }
     let cookies = &app.accounts.cookies;
     let cookie = match bearer(&headers)? {
@@ -68,7 +71,7 @@ pub async fn refresh(
     let token = RefreshToken::parse(text).ok_or_else(refused)?;
     let session = store::session_of(&mut app.db.read().await?, &token.hash()).await?;
     guard(&app, &headers, session.ok_or_else(refused)?)?;
-    let tokens = rotate(&app, text).await?;
+    let tokens = rotate(&app, address, text).await?;
     welcome(&app, tokens, cookies.csrf(&headers), "Session refreshed")
 }
 
@@ -77,9 +80,11 @@ fn refused() -> Problem {
 }
 
 /// Spends a refresh token for a new pair.
-pub async fn rotate(app: &AppState, text: &str) -> Result<Tokens, Problem> {
+pub async fn rotate(app: &AppState, address: ClientAddress, text: &str) -> Result<Tokens, Problem> {
     let token = RefreshToken::parse(text).ok_or_else(refused)?;
     let (shared, now, at_most) = (app.clone(), app.clock.now(), app.accounts.session_max);
+    let ends = now.after(app.settings.seconds(Setting::RefreshTokenLifetime));
+    let place = place(app, address)?;
     let rotated = app
         .db
         .write(move |conn| {
@@ -93,8 +98,8 @@ pub async fn rotate(app: &AppState, text: &str) -> Result<Tokens, Problem> {
                 let kept = match rotation {
                     Rotation::Spent(session) => {
                         store::add_refresh(conn, session, &successor.hash(), now).await?;
-                        store::extend_session(conn, session, now.after(store::LIFETIME), at_most)
-                            .await?;
+                        store::extend_session(conn, session, ends, at_most).await?;
+                        store::know_place_of(conn, session, &place, now).await?;
                         true
                     }
                     Rotation::Again(session) => {

@@ -3,6 +3,7 @@ use axum::response::IntoResponse;
 use email_address::{EmailAddress, Options};
 use http::StatusCode;
 use serde::Deserialize;
+use serde_json::json;
 use shared::address::Username;
 use shared::encryption::Field;
 use shared::id::UserId;
@@ -14,7 +15,9 @@ use super::details::{Details, Given};
 use super::password::weakness;
 use super::store::{self, NewAccount};
 use crate::app::{App, AppState};
+use crate::audit;
 use crate::http::Json;
+use crate::settings::Setting;
 
 /// Names that no person may have.
 const RESERVED: &[&str] = &[
@@ -85,6 +88,12 @@ pub async fn register(
     State(app): State<AppState>,
     Json(body): Json<Registration>,
 ) -> Result<impl IntoResponse, Problem> {
+    if !app.settings.is_on(Setting::RegistrationOpen) {
+        return Err(Problem::forbidden(
+            "registration_closed",
+            "This app takes no registrations at present.",
+        ));
+    }
     let profile = make(&app, body, Making::default()).await?;
     tracing::info!(user = %profile.card.id, "registered");
     Ok((StatusCode::CREATED, Json(profile)))
@@ -143,6 +152,13 @@ pub async fn make(app: &App, body: Registration, making: Making) -> Result<Profi
     let made = app.db.write(|conn| {
         Box::pin(async move {
             store::create(conn, &account).await?;
+            // What admins do, on the command line too, is recorded.
+            if account.added_by.is_some() || account.role == AccountRole::Admin {
+                let (subject, details) =
+                    (account.card.id.to_string(), json!({ "role": account.role }));
+                let (actor, now) = (account.added_by, account.created_at);
+                audit::record(conn, actor, "user.created", &subject, details, now).await?;
+            }
             store::by_id(conn, account.card.id).await?.ok_or_else(Problem::internal)
         })
     });

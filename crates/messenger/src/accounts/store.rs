@@ -6,7 +6,6 @@ use shared::id::{SessionId, UserId};
 use shared::models::{AccountRole, AddedBy, Profile, UserCard};
 use shared::problem::Problem;
 use shared::time::Timestamp;
-
 use uuid::Uuid;
 
 use super::details::Details;
@@ -270,9 +269,6 @@ pub async fn session_user(
     conn.sql(SELECT).bind(session.uuid()).bind(now.micros()).optional(user).await
 }
 
-/// How long a session lives without being refreshed.
-pub const LIFETIME: Duration = Duration::from_hours(30 * 24);
-
 /// A session as it is written.
 pub struct NewSession {
     pub session: SessionId,
@@ -297,6 +293,44 @@ pub async fn begin_session(conn: &mut Conn, new: &NewSession, refresh: &[u8]) ->
         .execute()
         .await?;
     add_refresh(conn, new.session, refresh, new.now).await
+}
+
+/// For how long a place is known from which an account is not used any more.
+const KNOWN: Duration = Duration::from_hours(90 * 24);
+
+/// Whether an account has been used from a place in the last three months.
+pub async fn knows_place(
+    conn: &mut Conn,
+    user: Uuid,
+    place: &[u8],
+    now: Timestamp,
+) -> Result<bool> {
+    const SELECT: &str = "SELECT count(*) FROM known_places
+        WHERE user_id = $1 AND place = $2 AND used_at > $3";
+    let query = conn.sql(SELECT).bind(user).bind(place.to_vec()).bind(now.before(KNOWN).micros());
+    Ok(query.one(Row::take::<i64>).await? > 0)
+}
+
+/// An account is used from a place; those where it has not been for long are forgotten.
+pub async fn know_place(conn: &mut Conn, user: UserId, place: &[u8], now: Timestamp) -> Result<()> {
+    const FORGET: &str = "DELETE FROM known_places WHERE user_id = $1 AND used_at <= $2";
+    const UPSERT: &str = "INSERT INTO known_places (user_id, place, used_at) VALUES ($1, $2, $3)
+        ON CONFLICT (user_id, place) DO UPDATE SET used_at = excluded.used_at";
+    conn.sql(FORGET).bind(user.uuid()).bind(now.before(KNOWN).micros()).execute().await?;
+    let query = conn.sql(UPSERT).bind(user.uuid()).bind(place.to_vec()).bind(now.micros());
+    query.execute().await.map(|_| ())
+}
+
+/// As [`know_place`], for the account of a session.
+pub async fn know_place_of(
+    conn: &mut Conn,
+    session: SessionId,
+    place: &[u8],
+    now: Timestamp,
+) -> Result<()> {
+    const SELECT: &str = "SELECT user_id FROM sessions WHERE id = $1";
+    let user = conn.sql(SELECT).bind(session.uuid()).one(Row::id).await?;
+    know_place(conn, user, place, now).await
 }
 
 /// Adds a refresh token to a session.
@@ -367,7 +401,7 @@ pub async fn end_sessions(
     const UPDATE: &str = "UPDATE sessions SET ended_at = $2
         WHERE user_id = $1 AND ended_at IS NULL AND id <> $3 RETURNING id";
     // No session has the nil id.
-    let but = but.map_or(uuid::Uuid::nil(), SessionId::uuid);
+    let but = but.map_or(Uuid::nil(), SessionId::uuid);
     let query = conn.sql(UPDATE).bind(owner.uuid()).bind(now.micros()).bind(but);
     query.all(Row::id).await
 }
@@ -384,6 +418,12 @@ pub async fn living(conn: &mut Conn, owner: UserId, now: Timestamp) -> Result<Ve
         Ok(Device { id, user_agent, created_at, last_used_at, expires_at, current: false })
     };
     conn.sql(SELECT).bind(owner.uuid()).bind(now.micros()).all(device).await
+}
+
+/// Switches on or off that others are told what a user has read.
+pub async fn set_read_receipts(conn: &mut Conn, user: UserId, on: bool) -> Result<()> {
+    const UPDATE: &str = "UPDATE accounts SET read_receipts = $2 WHERE user_id = $1";
+    conn.sql(UPDATE).bind(user.uuid()).bind(on).execute().await.map(|_| ())
 }
 
 /// Gives an account another password.

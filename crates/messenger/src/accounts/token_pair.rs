@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::login::{Credentials, Tokens, begin};
 use super::refresh::rotate;
 use crate::app::AppState;
-use crate::http::Json;
+use crate::http::{ClientAddress, Json};
 
 /// A pair of tokens, and nothing else.
 #[derive(Serialize, ToSchema)]
@@ -40,10 +40,11 @@ impl From<Tokens> for TokenPair {
 )]
 pub async fn obtain(
     State(app): State<AppState>,
+    address: ClientAddress,
     headers: HeaderMap,
     Json(credentials): Json<Credentials>,
 ) -> Result<Json<TokenPair>, Problem> {
-    Ok(Json(begin(&app, &headers, credentials).await?.into()))
+    Ok(Json(begin(&app, address, &headers, credentials).await?.into()))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -67,7 +68,8 @@ pub struct OldRefresh {
 )]
 pub async fn renew(
     State(app): State<AppState>,
+    address: ClientAddress,
     Json(body): Json<OldRefresh>,
 ) -> Result<Json<TokenPair>, Problem> {
-    Ok(Json(rotate(&app, &body.refresh).await?.into()))
+    Ok(Json(rotate(&app, address, &body.refresh).await?.into()))
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{VARIABLES, capitals};
+use crate::settings::TABLE;
 
 /// The variables that count for one app: those of the process, then those of a `.env` file, with the app's own
 /// prefix before the plain name, and secrets read from their files.
@@ -82,11 +83,14 @@ impl Environment {
             let Some(plain) = name.strip_prefix(&self.prefix) else { continue };
             let base = plain.strip_suffix("_FILE").unwrap_or(plain);
             let known = VARIABLES.iter().any(|v| v.name == plain || (v.secret && v.name == base));
+            let known = known || TABLE.iter().any(|setting| setting.name == plain);
             if known || base.starts_with("RELAY_SECRET_") {
                 continue;
             }
-            let nearest = VARIABLES.iter().min_by_key(|v| strsim::levenshtein(v.name, plain));
-            let hint = nearest.map_or("", |variable| variable.name);
+            let names = VARIABLES.iter().map(|variable| variable.name);
+            let names = names.chain(TABLE.iter().map(|setting| setting.name));
+            let nearest = names.min_by_key(|name| strsim::levenshtein(name, plain));
+            let hint = nearest.unwrap_or_default();
             self.complaints
                 .push(format!("{name} is not known; did you mean {}{hint}?", self.prefix));
         }

@@ -4,9 +4,10 @@ mod browsers;
 mod environment;
 mod look;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use reqwest::Url;
 use shared::address::AppName;
 use shared::encryption::Keyring;
@@ -15,6 +16,8 @@ use zeroize::Zeroizing;
 pub use browsers::{Browsers, CookieSettings, REFRESH_PATH};
 pub use environment::Environment;
 pub use look::Accent;
+
+use crate::settings::Setting;
 
 /// What differs between the binaries.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +116,14 @@ pub const VARIABLES: &[Variable] = &[
     plain("COOKIE_SECURE", "Whether cookies go over TLS alone; true, false with DEBUG on http."),
     plain("SESSION_MAX_SECONDS", "How long a session lives, used or not; 7776000, 90 days."),
     plain("HEADER_TIMEOUT_SECONDS", "How long the headers of a request may take; 10."),
+    secret(
+        "REDIS_URL",
+        "redis://[user:password@]host[:port][/database], shared by the replicas of an app; none.",
+    ),
+    plain(
+        "TRUSTED_PROXIES",
+        "Networks whose X-Forwarded-For is believed, separated by commas; none.",
+    ),
     plain("DEBUG", "true: readable logs instead of JSON, cookies without TLS; false."),
     plain("RUST_LOG", "What is logged, as tracing's EnvFilter reads it; info."),
 ];
@@ -157,6 +168,12 @@ pub struct Config {
     pub session_max: Duration,
     /// How long the headers of a request may take.
     pub header_timeout: Duration,
+    /// The networks of the proxies before the app.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Runtime settings whose defaults the environment sets.
+    pub settings: Vec<(Setting, i64)>,
+    /// What the replicas share beside the database.
+    pub redis_url: Option<Secret>,
     /// Whether logs are for people.
     pub debug: bool,
     /// What is logged.
@@ -190,6 +207,9 @@ impl Config {
         let give_up = reader.parse("RELAY_GIVE_UP_SECONDS", "604800");
         let session_max = reader.seconds("SESSION_MAX_SECONDS", 90 * 24 * 3600, 3600);
         let header_timeout = reader.seconds("HEADER_TIMEOUT_SECONDS", 10, 1);
+        let trusted_proxies = reader.trusted_proxies();
+        let settings = reader.settings();
+        let redis_url = reader.redis_url();
         let debug = reader.parse("DEBUG", "false");
         let browsers = reader.browsers(public_url.as_deref(), debug.unwrap_or_default());
         let log = reader.text("RUST_LOG").unwrap_or("info").to_owned();
@@ -229,6 +249,9 @@ impl Config {
             browsers,
             session_max,
             header_timeout,
+            trusted_proxies,
+            settings,
+            redis_url,
             debug,
             log,
         })
@@ -284,6 +307,41 @@ impl<'a> Reader<'a> {
         }
         self.wrong.push("DATABASE_URL must begin with sqlite:// or postgres://.".to_owned());
         None
+    }
+
+    fn trusted_proxies(&mut self) -> Vec<IpNet> {
+        let mut networks = Vec::new();
+        for item in self.text("TRUSTED_PROXIES").into_iter().flat_map(|list| list.split(',')) {
+            let item = item.trim();
+            match item.parse().or_else(|_| item.parse::<IpAddr>().map(IpNet::from)) {
+                Ok(network) => networks.push(network),
+                Err(_) => self.wrong.push(format!("TRUSTED_PROXIES: {item} is no network.")),
+            }
+        }
+        networks
+    }
+
+    /// The runtime settings that the environment has other defaults for.
+    fn settings(&mut self) -> Vec<(Setting, i64)> {
+        let mut set = Vec::new();
+        for &setting in Setting::ALL {
+            let name = setting.definition().name;
+            let Some(text) = self.text(name) else { continue };
+            match setting.read(&serde_json::from_str(text).unwrap_or_default()) {
+                Ok(value) => set.push((setting, value)),
+                Err(why) => self.wrong.push(format!("{name} is not valid: {why}")),
+            }
+        }
+        set
+    }
+
+    fn redis_url(&mut self) -> Option<Secret> {
+        let url = self.text("REDIS_URL")?;
+        // The parser's words could repeat the password.
+        if !url.starts_with("redis://") || redis::Client::open(url).is_err() {
+            self.wrong.push("REDIS_URL must be redis://host, with user:password@, :port and /database where they are needed.".to_owned());
+        }
+        Some(Secret::new(url.to_owned()))
     }
 
     fn fernet_keys(&mut self) -> Option<Secret> {
@@ -430,6 +488,39 @@ mod tests {
         let secret = "s".repeat(40);
         let config = read(&[("RELAY_SECRET_APP_B", &secret)]).unwrap();
         assert_eq!(config.peers[0].secret.expose(), secret);
+    }
+
+    #[test]
+    fn runtime_settings_get_other_defaults_and_proxies_are_networks_or_addresses() {
+        let config = read(&[
+            ("APP_A_RATE_LIMIT_SEND", "0"),
+            ("REGISTRATION_OPEN", "false"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+        ]);
+        let config = config.unwrap();
+        assert!(config.settings.contains(&(Setting::LimitSend, 0)));
+        assert!(config.settings.contains(&(Setting::RegistrationOpen, 0)));
+        assert_eq!(config.trusted_proxies.len(), 2);
+        for (name, bad) in [
+            ("RATE_LIMIT_SEND", "-1"),
+            ("PAGE_SIZE", "many"),
+            ("REGISTRATION_OPEN", "1"),
+            ("TRUSTED_PROXIES", "10.0.0.0/33"),
+            ("APP_A_RATE_LIMIT_SENT", "1"),
+        ] {
+            assert!(read(&[(name, bad)]).unwrap_err().contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn redis_is_optional_and_its_password_is_not_shown() {
+        assert!(read(&[]).unwrap().redis_url.is_none());
+        let config = read(&[("REDIS_URL", "redis://:hush-hush@localhost:6379/1")]).unwrap();
+        assert!(!format!("{config:?}").contains("hush"));
+        for bad in ["localhost", "http://localhost", "redis://:hush@h:port", "rediss://h"] {
+            let text = read(&[("REDIS_URL", bad)]).unwrap_err();
+            assert!(text.contains("REDIS_URL") && !text.contains("hush"), "{text}");
+        }
     }
 
     #[test]

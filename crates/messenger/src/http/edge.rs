@@ -92,7 +92,7 @@ fn secure(origins: &Origins, headers: &mut HeaderMap) {
 
 /// The response with its problem written out in full; a bare status gets the problem that fits it.
 ///
-/// Headers that were set on the way stay, `Allow` and `Set-Cookie` among them.
+/// Headers that were set on the way stay, `Allow`, `Set-Cookie` and `RateLimit` among them.
 fn explain(mut response: Response, path: &str, trace: &Trace) -> Response {
     let problem = response.extensions().get::<Problem>().cloned();
     let problem = problem.unwrap_or_else(|| Problem::of_status(response.status()));

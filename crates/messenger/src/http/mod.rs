@@ -1,5 +1,6 @@
 //! What every route has in common: reading requests and finishing responses.
 
+mod client_address;
 mod cors;
 mod cursor;
 mod edge;
@@ -10,6 +11,7 @@ mod params;
 mod trace;
 mod unparsed;
 
+pub use client_address::{ClientAddress, Proxies, RemoteAddress};
 pub use cursor::Cursors;
 pub use edge::edge;
 pub use json::{Json, parse};

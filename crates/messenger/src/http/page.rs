@@ -12,9 +12,8 @@ use utoipa::IntoParams;
 
 use super::{Cursors, Params};
 use crate::app::AppState;
+use crate::settings::Setting;
 
-/// Results on a page that does not say how many it wants.
-const DEFAULT_SIZE: i64 = 20;
 /// Results on a page, at most.
 const MAX_SIZE: i64 = 100;
 
@@ -28,8 +27,8 @@ pub struct PageParams {
     page: Option<i64>,
     /// Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page.
     cursor: Option<String>,
-    /// Results on a page.
-    #[param(minimum = 1, maximum = 100, default = 20)]
+    /// Results on a page; without it as many as the setting `PAGE_SIZE` says.
+    #[param(minimum = 1, maximum = 100)]
     page_size: Option<i64>,
 }
 
@@ -205,7 +204,8 @@ impl FromRequestParts<AppState> for PageRequest {
         const SIZE: &str = "This should be a whole number from 1 to 100.";
         let params: Params = parts.extract().await?;
         let page: Option<i64> = params.parse("page", PAGE)?;
-        let size = params.parse("page_size", SIZE)?.unwrap_or(DEFAULT_SIZE);
+        let size =
+            params.parse("page_size", SIZE)?.unwrap_or_else(|| app.settings.get(Setting::PageSize));
         let mut problem = Problem::invalid();
         if page.is_some_and(|page| page < 1) {
             problem = problem.field("page", PAGE);

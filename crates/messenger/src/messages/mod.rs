@@ -24,9 +24,6 @@ pub(crate) use store::state_columns;
 pub use store::{fail, merge, owners, relayed, state};
 pub use view::{by_ids, visible};
 
-/// Characters of a message, at most.
-pub const MAX_CHARACTERS: usize = 20_000;
-
 /// The routes under `/api/chats/messages`, which the encryption layers wrap.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()

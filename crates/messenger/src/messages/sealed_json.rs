@@ -3,8 +3,9 @@ use serde::de::DeserializeOwned;
 use shared::encryption::{Sealed, Terms};
 use shared::problem::Problem;
 
-use super::MAX_CHARACTERS;
+use crate::app::AppState;
 use crate::http::Json;
+use crate::settings::Setting;
 
 /// A body whose content the request layer has sealed, and what the layer has seen of the text.
 ///
@@ -16,23 +17,24 @@ pub struct SealedJson<T> {
     pub body: T,
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for SealedJson<T> {
+impl<T: DeserializeOwned> FromRequest<AppState> for SealedJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, Problem> {
         let sealed = request.extensions().get::<Sealed>().copied();
         if sealed.is_some_and(|sealed| sealed.facts.blank) {
             return Err(
                 Problem::invalid().field("content", "A message has something to see in it.")
             );
         }
-        if sealed.is_some_and(|sealed| sealed.facts.characters > MAX_CHARACTERS) {
-            return Err(
-                Problem::invalid().field("content", "A message has at most 20000 characters.")
-            );
+        let most = app.settings.get(Setting::MaxMessageLength);
+        let most = usize::try_from(most).unwrap_or_default();
+        if sealed.is_some_and(|sealed| sealed.facts.characters > most) {
+            let why = format!("A message has at most {most} characters.");
+            return Err(Problem::invalid().field("content", why));
         }
         let terms = request.extensions().get::<Terms>().cloned();
-        let Json(body) = Json::<T>::from_request(request, state).await?;
+        let Json(body) = Json::<T>::from_request(request, app).await?;
         let (sealed, terms) = sealed.zip(terms).ok_or_else(|| {
             tracing::error!("a message route is mounted without its encryption layer");
             Problem::internal()

@@ -17,6 +17,8 @@ use utoipa::openapi::{
     Schema,
 };
 
+use crate::limits::Bucket;
+
 /// Problems that many routes share: status, name of the component, when it is met, an example of code and detail.
 const PROBLEMS: [(&str, &str, &str, &str, &str); 11] = [
     (
@@ -143,6 +145,7 @@ pub fn finish(mut api: OpenApi) -> OpenApi {
     for (path, mut item) in paths {
         for (method, operation) in operations(&mut item) {
             complete(operation, method);
+            limits(operation, method, &path);
             if is_alias(&path) {
                 operation.tags = Some(vec!["Aliases".to_owned()]);
             }
@@ -228,6 +231,37 @@ fn complete(operation: &mut Operation, method: &str) {
         if let Some((_, name, ..)) = known {
             let shared = RefOr::Ref(Ref::from_response_name(*name));
             responses.entry(status.to_owned()).or_insert(shared);
+        }
+    }
+}
+
+/// Says from which bucket a route takes, and which headers tell what is left.
+fn limits(operation: &mut Operation, method: &str, path: &str) {
+    let method = http::Method::from_bytes(method.to_ascii_uppercase().as_bytes());
+    let Some(bucket) = method.ok().and_then(|method| Bucket::of(&method, path)) else { return };
+    let about = operation.description.take().unwrap_or_default();
+    let name = bucket.name();
+    operation.description = Some(format!("{about} Rate limit: `{name}`."));
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with('2') {
+            for (header, about) in [
+                (
+                    "RateLimit",
+                    format!(
+                        "What is left: `\"{name}\";r=9;t=3`, requests and seconds until all are back."
+                    ),
+                ),
+                (
+                    "RateLimit-Policy",
+                    format!("The limit: `\"{name}\";q=10;w=60`, requests and seconds."),
+                ),
+            ] {
+                let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build();
+                let value =
+                    HeaderBuilder::new().schema(Some(text)).description(Some(about)).build();
+                response.headers.insert(header.to_owned(), RefOr::T(value));
+            }
         }
     }
 }

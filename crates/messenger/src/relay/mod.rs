@@ -36,6 +36,7 @@ use crate::config::Config;
 pub use client::{Delivery, PeerClient};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
+pub use signed::signer;
 pub use store::{
     EventKind, NewEvent, append, append_change, append_conversation, append_user, last_moment,
     last_written,

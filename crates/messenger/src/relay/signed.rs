@@ -1,14 +1,14 @@
-use axum::RequestExt;
 use axum::extract::{FromRequest, OriginalUri, Request};
 use bytes::Bytes;
-use http::StatusCode;
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
 use shared::address::AppName;
 use shared::problem::Problem;
 
 use super::MAX_BODY;
-use super::service_token::claimed_sender;
+use super::service_token::{BodyDigest, claimed_sender};
 use crate::accounts::bearer;
-use crate::app::AppState;
+use crate::app::{App, AppState};
 
 /// A request that a peer has signed, and its body. Whoever takes it knows that the peer can be reached.
 pub struct Signed {
@@ -21,19 +21,16 @@ pub struct Signed {
 impl FromRequest<AppState> for Signed {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, app: &AppState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, Problem> {
         let refused = || {
             Problem::unauthenticated(
                 "invalid_service_token",
                 "The request is not signed by a known peer.",
             )
         };
-        let OriginalUri(uri) = request.extract_parts().await.map_err(|_| Problem::internal())?;
-        let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        let token = bearer(request.headers())?.ok_or_else(refused)?;
-        let peer = claimed_sender(token).ok_or_else(refused)?;
-        let client = app.relay.client(&peer).ok_or_else(refused)?;
-        let digest = client.verify(token, request.method(), target).ok_or_else(refused)?;
+        let uri = request.extensions().get();
+        let (peer, digest) =
+            verify(app, request.method(), uri, request.headers()).ok_or_else(refused)?;
         let body = Bytes::from_request(request, app).await.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 Problem::too_large(MAX_BODY)
@@ -47,4 +44,24 @@ impl FromRequest<AppState> for Signed {
         app.relay.heard(&peer);
         Ok(Self { peer, body })
     }
+}
+
+/// The peer that has signed a request, whatever its body.
+pub fn signer(app: &App, parts: &Parts) -> Option<AppName> {
+    let verified = verify(app, &parts.method, parts.extensions.get(), &parts.headers);
+    verified.map(|(peer, _)| peer)
+}
+
+/// The peer that has signed a request, and the digest that its body must have.
+fn verify(
+    app: &App,
+    method: &Method,
+    uri: Option<&OriginalUri>,
+    headers: &HeaderMap,
+) -> Option<(AppName, BodyDigest)> {
+    let target = uri?.0.path_and_query().map_or("/", |target| target.as_str());
+    let token = bearer(headers).ok()??;
+    let peer = claimed_sender(token)?;
+    let digest = app.relay.client(&peer)?.verify(token, method, target)?;
+    Some((peer, digest))
 }

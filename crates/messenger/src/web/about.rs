@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 use crate::app::AppState;
 use crate::config::{Accent, Config};
 use crate::http::Json;
-use crate::{accounts, conversations, messages};
+use crate::settings::Setting;
+use crate::{accounts, conversations};
 
 /// What anybody may know of an app, and its web interface has to.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -24,6 +25,8 @@ pub struct About {
     /// The cookie whose value unsafe requests repeat in `X-CSRFToken`.
     #[schema(examples("__Host-csrftoken"))]
     csrf_cookie: String,
+    /// Whether people may make accounts for themselves.
+    registration_open: bool,
     limits: Limits,
 }
 
@@ -32,7 +35,7 @@ pub struct About {
 pub struct Limits {
     /// Characters of a message, at most.
     #[schema(examples(20_000))]
-    message_length: usize,
+    message_length: i64,
     /// Characters of a group's title, at most.
     #[schema(examples(200))]
     title_length: usize,
@@ -48,7 +51,7 @@ pub struct Limits {
 }
 
 impl About {
-    /// What the settings say.
+    /// What the configuration says; what an admin may change is filled in when it is asked for.
     pub fn new(config: &Config) -> Self {
         let (password_min, password_max) = accounts::PASSWORD_LENGTH.into_inner();
         Self {
@@ -57,8 +60,9 @@ impl About {
             accent: config.accent,
             peers: config.peers.iter().map(|peer| peer.name.clone()).collect(),
             csrf_cookie: config.browsers.cookies.csrf.clone(),
+            registration_open: true,
             limits: Limits {
-                message_length: messages::MAX_CHARACTERS,
+                message_length: 0,
                 title_length: conversations::MAX_TITLE,
                 participants: conversations::MAX_PARTICIPANTS,
                 password_min,
@@ -79,5 +83,8 @@ impl About {
     responses((status = 200, description = "The app.", body = About))
 )]
 pub async fn about(State(app): State<AppState>) -> Json<About> {
-    Json(app.about.clone())
+    let mut about = app.about.clone();
+    about.registration_open = app.settings.is_on(Setting::RegistrationOpen);
+    about.limits.message_length = app.settings.get(Setting::MaxMessageLength);
+    Json(about)
 }
