@@ -33,7 +33,8 @@ function safe(link: string): string | null {
   return isWeb && url.username === '' && url.password === '' ? url.href : null;
 }
 
-function marked(text: string, wanted: readonly string[]): Segment[] {
+/** A text in parts, of which some are what a search is to mark. */
+export function marked(text: string, wanted: readonly string[]): Segment[] {
   if (text === '') return [];
   const words = wanted.filter((word) => word !== '').map((word) => word.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
   if (words.length === 0) return [{ kind: 'text', text }];
@@ -50,6 +51,6 @@ const FEW = 3;
 
 /** Whether a text is up to three emoji and nothing else. */
 export function isEmoji(text: string): boolean {
-  const characters = [...new Intl.Segmenter().segment(text.trim().slice(0, 100))].map(({ segment }) => segment);
+  const characters = [...new Intl.Segmenter().segment(text.replace(/\s+/g, '').slice(0, 100))].map(({ segment }) => segment);
   return characters.length > 0 && characters.length <= FEW && characters.every((character) => PICTURE.test(character));
 }
