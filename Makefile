@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo web build test lint audit fmt openapi bench
+.PHONY: help run run-cluster demo web build test lint audit fmt openapi bench
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET)/release
@@ -11,10 +11,13 @@ CARGO_DENY_VERSION := 0.20.2
 PYTHON_PACKAGES := cryptography==50.0.2 schemathesis==4.32.5
 
 help: ## Say what there is (the default)
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build .env ## Run AppA on port 8001 and AppB on 8002 until Ctrl-C
 	@scripts/run
+
+run-cluster: build ## Run two replicas of each app, with their own PostgreSQL and Redis, until Ctrl-C
+	@scripts/run-cluster
 
 demo: ## Show two people writing to each other, and what the databases hold (needs make run)
 	@node scripts/demo.mjs

@@ -8,13 +8,15 @@ mod database;
 mod pair;
 mod process;
 mod redis;
+mod socket;
 mod wire;
 
 pub use client::{Client, PASSWORD, Reply};
 pub use database::{Database, Storage};
 pub use pair::{Instance, Pair};
 pub use process::{Process, ProcessPair};
-pub use redis::RedisServer;
+pub use redis::Redis;
+pub use socket::{Heard, Socket};
 pub use wire::{Disturbance, Wire};
 
 use std::future::Future;

@@ -86,6 +86,8 @@ pub(crate) const HIGH_LIMITS: [(&str, &str); 6] = [
     ("RATE_LIMIT_REFRESH", "100000"),
     ("RATE_LIMIT_SEND", "1000000"),
     ("RATE_LIMIT_LOOKUP", "100000"),
+    ("RATE_LIMIT_UPLOAD", "100000"),
+    ("RATE_LIMIT_SOCKET", "100000"),
 ];
 
 impl Instance {

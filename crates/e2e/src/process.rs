@@ -1,6 +1,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared::encryption::Keyring;
@@ -12,8 +13,8 @@ use crate::{Client, Database, Storage, Wire, eventually};
 pub struct Process {
     app: &'static str,
     variables: Vec<(String, String)>,
-    /// Its database.
-    pub storage: Storage,
+    /// Its database, which it may share with replicas.
+    pub storage: Arc<Storage>,
     logs: tempfile::TempDir,
     bind: SocketAddr,
     child: Option<Child>,
@@ -88,7 +89,7 @@ impl Process {
         database: Database,
         shared: &[(&str, String)],
     ) -> Self {
-        let storage = database.fresh().await;
+        let storage = Arc::new(database.fresh().await);
         let own = [
             ("BIND_ADDR", bind.to_string()),
             ("DATABASE_URL", storage.url.clone()),
@@ -100,6 +101,28 @@ impl Process {
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
         let logs = tempfile::tempdir().expect("a temporary folder");
         Self { app, variables, storage, logs, bind, child: None }
+    }
+
+    /// Another process of the same app over the same database, not yet started.
+    pub fn beside(&self) -> Self {
+        let bind = free_address();
+        let logs = tempfile::tempdir().expect("a temporary folder");
+        let (variables, storage) = (self.variables.clone(), self.storage.clone());
+        let replica = Self { app: self.app, variables, storage, logs, bind, child: None };
+        replica.with("BIND_ADDR", &bind.to_string())
+    }
+
+    /// The same with another value of a variable, from its next start on.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// Gives a variable another value, from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts it and waits until it is ready.

@@ -1,58 +1,95 @@
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
-use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::eventually;
 
-/// A Redis for one test: that of `TEST_REDIS_URL`, or a private one that is stopped when this is dropped.
-pub struct RedisServer {
-    /// Where it listens.
-    pub address: SocketAddr,
+/// A private Redis, which is stopped when it is dropped.
+pub struct Redis {
+    port: u16,
+    folder: tempfile::TempDir,
     child: Option<Child>,
-    _folder: TempDir,
 }
 
-impl RedisServer {
-    /// Starts one; `None` where `TEST_REDIS=skip` says that there can be none.
+impl Redis {
+    /// Starts one on a free port. It keeps nothing. `None` where `TEST_REDIS=skip` says that there can be none.
     pub async fn start() -> Option<Self> {
         if std::env::var("TEST_REDIS").as_deref() == Ok("skip") {
             return None;
         }
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        drop(listener);
         let folder = tempfile::tempdir().expect("a temporary folder");
-        if let Ok(url) = std::env::var("TEST_REDIS_URL") {
-            let address = url.strip_prefix("redis://").and_then(|rest| rest.parse().ok());
-            let address = address.expect("TEST_REDIS_URL is redis:// with an address and a port");
-            return Some(Self { address, child: None, _folder: folder });
-        }
-        let address = {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-            listener.local_addr().expect("its address")
-        };
-        let port = address.port().to_string();
-        let child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"])
-            .arg("--dir")
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("redis-server runs; `make test` installs it, TEST_REDIS_URL names another");
-        eventually("Redis listens", || async {
-            TcpStream::connect(address).await.ok().map(|_| ())
-        })
-        .await;
-        Some(Self { address, child: Some(child), _folder: folder })
+        let mut redis = Self { port, folder, child: None };
+        redis.restart().await;
+        Some(redis)
     }
-}
 
-impl Drop for RedisServer {
-    fn drop(&mut self) {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// What `REDIS_URL` is set to.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Stops it at once.
+    pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// Starts it again, empty.
+    pub async fn restart(&mut self) {
+        self.kill();
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--appendonly", "no", "--dir"])
+            .arg(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.child = Some(child.expect("redis-server runs; make test installs it"));
+        eventually("Redis answers", || async {
+            (self.command("PING").await.as_deref() == Some("+PONG")).then_some(())
+        })
+        .await;
+    }
+
+    /// Gives it a command, and gives the first line of what it answers.
+    pub async fn command(&self, command: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
+        stream.write_all(format!("{command}\r\n").as_bytes()).await.ok()?;
+        let mut answer = [0; 512];
+        let count = stream.read(&mut answer).await.ok()?;
+        let text = String::from_utf8_lossy(&answer[..count]).into_owned();
+        text.lines().next().map(str::to_owned)
+    }
+
+    /// Everything that passes through it from now on, until it is stopped.
+    pub async fn watched(&self) -> tokio::task::JoinHandle<Vec<u8>> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("Redis");
+        stream.write_all(b"MONITOR\r\n").await.expect("Redis");
+        let mut ok = [0; 5];
+        stream.read_exact(&mut ok).await.expect("an answer");
+        tokio::spawn(async move {
+            let mut seen = Vec::new();
+            let _ = stream.read_to_end(&mut seen).await;
+            seen
+        })
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
     }
 }

@@ -111,8 +111,8 @@ async fn a_cursor_is_good_for_its_own_list_alone(database: Database) {
     let two = page(&alice, &format!("/api/chats/messages?cursor={cursor}&page_size=2")).await;
     assert_eq!(texts(&two), ["two", "one"]);
     let mut tampered = cursor.to_owned();
-    let last = if tampered.pop() == Some('A') { 'B' } else { 'A' };
-    tampered.push(last);
+    let other = if tampered.pop() == Some('A') { 'B' } else { 'A' };
+    tampered.push(other);
     for (client, path) in [
         (&alice, format!("{list}&cursor={tampered}")),
         (&alice, format!("{list}&cursor=x")),

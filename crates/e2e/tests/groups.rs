@@ -602,7 +602,7 @@ async fn conversations_are_found_by_title_and_by_name(database: Database) {
 }
 
 fn form_urlencoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |escaped, byte| format!("{escaped}%{byte:02X}"))
 }
 
 async fn conversations_are_listed_in_the_order_asked_for(database: Database) {

@@ -3,9 +3,7 @@
 #[path = "support/problem.rs"]
 mod problem;
 
-use e2e::{
-    Client, Database, Disturbance, Pair, RedisServer, Reply, Wire, eventually, on_both_databases,
-};
+use e2e::{Client, Database, Disturbance, Pair, Redis, Reply, Wire, eventually, on_both_databases};
 use http::Method;
 use problem::IsProblem;
 use serde_json::json;
@@ -293,11 +291,11 @@ async fn count_together(here: &Client, there: &Client) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_count_together_in_redis_and_apart_while_it_is_away() {
-    let Some(redis) = RedisServer::start().await else { return };
+    let Some(redis) = Redis::start().await else { return };
     if !Database::Postgres.is_to_be_tested() {
         return;
     }
-    let wire = Wire::to(redis.address).await;
+    let wire = Wire::to(redis.address()).await;
     let url = format!("redis://{}", wire.address);
     let set = [("REDIS_URL", url.as_str()), ("RATE_LIMIT_LOOKUP", "1000")];
     let pair = Pair::start_with(Database::Postgres, &set).await;

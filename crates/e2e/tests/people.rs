@@ -278,7 +278,7 @@ async fn an_admin_makes_and_manages_accounts(database: Database) {
     let body = json!({ "username": "support", "email": "s@example.org", "password": PASSWORD });
     admin.post("/api/users/", &body).await.problem(400, "invalid");
     let mut carol = pair.a.client();
-    carol.name = "carol".to_owned();
+    "carol".clone_into(&mut carol.name);
     carol.log_in().await;
     let alice = pair.a.client().join("alice").await;
     let path = format!("/api/users/{}/", id(&alice.me().await));
@@ -315,8 +315,8 @@ async fn a_deactivated_user_is_gone_and_their_messages_stay(database: Database) 
 
     alice.get(ME).await.problem(401, "invalid_token");
     let nobody = pair.a.client();
-    let spent = json!({ "refresh_token": alice.refresh });
-    nobody.post("/api/auth/refresh/", &spent).await.problem(401, "invalid_token");
+    let refresh = json!({ "refresh_token": alice.refresh });
+    nobody.post("/api/auth/refresh/", &refresh).await.problem(401, "invalid_token");
     let login = json!({ "username": "alice", "password": PASSWORD });
     nobody.post("/api/auth/login/", &login).await.problem(401, "invalid_credentials");
     // As if there had never been anybody of this name, here and at the peer.

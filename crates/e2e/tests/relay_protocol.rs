@@ -27,6 +27,7 @@ use seal::Token;
 use serde_json::{Value, json};
 use shared::id::StreamId;
 use shared::relay::{EVENTS_PATH, MAX_BATCH};
+use shared::time::Timestamp;
 
 on_both_databases!(
     only_a_request_that_a_peer_has_signed_is_taken,

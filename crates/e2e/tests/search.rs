@@ -331,15 +331,18 @@ async fn a_message_is_found_whichever_key_sealed_it(database: Database) {
 }
 
 async fn what_came_without_terms_is_found_after_reindex(database: Database) {
-    let (pair, alice, bob) = two(database).await;
+    let (mut pair, alice, bob) = two(database).await;
     alice.send("bob@app-b", "greeting").await;
     finds(&bob, "greeting", &["greeting"]).await;
     // As a peer of an older release sends it.
     pair.a_to_b.disturb(Disturbance::Down);
     let sent = alice.send("bob@app-b", "sent without terms").await;
+    // A sender that had read it before would send it as it was.
+    pair.a.stop().await;
     let mut sql = Sql::open(&pair.a.storage).await;
     let row = sql.id(&id(&sent, "id"));
     sql.change(&format!("UPDATE messages SET terms = NULL WHERE id = {row}")).await;
+    pair.a.start().await;
     pair.a_to_b.disturb(Disturbance::None);
     let conversation = id(&sent, "conversation");
     eventually("it arrives", || async { (bob.read(&conversation).await.len() == 2).then_some(()) })

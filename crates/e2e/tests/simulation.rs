@@ -358,8 +358,8 @@ impl Run<'_> {
 
     /// Looks at the list, which is delivered by that, and may say that all of it has been read.
     async fn read(&mut self, which: usize) {
-        let list = self.list(which).await;
-        let Some(last) = list.last().filter(|_| self.rng.random_ratio(2, 3)) else { return };
+        let all = self.list(which).await;
+        let Some(last) = all.last().filter(|_| self.rng.random_ratio(2, 3)) else { return };
         self.say_read(which, last).await;
     }
 

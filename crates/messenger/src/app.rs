@@ -15,6 +15,7 @@ use crate::idempotency::Idempotency;
 use crate::limits::Limits;
 use crate::messages::Outgoing;
 use crate::pictures::Pictures;
+use crate::realtime::Realtime;
 use crate::receipts::Receipts;
 use crate::redis::Redis;
 use crate::relay::Relay;
@@ -55,6 +56,8 @@ pub struct App {
     pub cursors: Cursors,
     /// What has been handed to clients, and what becomes known of messages.
     pub receipts: Receipts,
+    /// Who is told at once what happens.
+    pub realtime: Realtime,
     /// The way to the peers.
     pub relay: Relay,
     /// What admins have set.
@@ -111,6 +114,7 @@ impl App {
             outgoing: Outgoing::start(&db, &clock),
             cursors: Cursors::new(&config.jwt_secret),
             receipts: Receipts::default(),
+            realtime: Realtime::new(config),
             relay: Relay::new(config, &clock),
             limits: Limits::new(&settings, redis.as_ref()),
             proxies: Proxies::new(config.trusted_proxies.clone()),

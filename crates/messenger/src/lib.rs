@@ -19,6 +19,7 @@ pub mod messages;
 pub mod openapi;
 pub mod pictures;
 pub mod pool;
+pub mod realtime;
 pub mod receipts;
 pub mod redis;
 pub mod relay;

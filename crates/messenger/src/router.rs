@@ -17,8 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::AppState;
 use crate::{
-    accounts, audit, conversations, health, http, limits, messages, openapi, relay, settings,
-    users, web,
+    accounts, audit, conversations, health, http, limits, messages, openapi, realtime, relay,
+    settings, users, web,
 };
 
 /// How an app stacks the encryption layers around the routes that carry content: what AppA and AppB differ in.
@@ -41,6 +41,11 @@ pub(crate) fn content() -> OpenApiRouter<AppState> {
         .nest("/api/messages", messages::inbox_routes())
 }
 
+/// The route of the socket, whose frames carry content.
+pub(crate) fn sockets() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default().nest("/api/ws", realtime::socket_routes())
+}
+
 /// All other routes.
 pub(crate) fn others() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
@@ -50,6 +55,7 @@ pub(crate) fn others() -> OpenApiRouter<AppState> {
         .nest("/api/users", users::routes())
         .nest("/api/admin/settings", settings::routes())
         .nest("/api/admin/audit", audit::routes())
+        .nest("/api/ws", realtime::routes())
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .nest("/relay/v1", relay::routes())
         .nest("/health", health::routes())
@@ -61,11 +67,13 @@ pub fn router(app: AppState, keyring: Arc<Keyring>, stack: Stack) -> Service {
     let limit = middleware::from_fn_with_state(app.clone(), limits::limit);
     // The layers seal in the name of the caller, so authentication comes before them; and so do the limits, as sealing
     // is work.
-    let content = stack(content.into(), keyring, app.clock.clone())
+    let content = stack(content.into(), keyring.clone(), app.clock.clone())
         .route_layer(limit.clone())
         .route_layer(middleware::from_fn_with_state(app.clone(), accounts::authenticate));
+    // This one finds out by itself who the caller is.
+    let sockets = stack(sockets().into(), keyring, app.clock.clone()).route_layer(limit.clone());
     let others = Router::from(others()).route_layer(limit);
-    let routes = content.merge(others).fallback(web::page).with_state(app.clone());
+    let routes = content.merge(sockets).merge(others).fallback(web::page).with_state(app.clone());
 
     let service = ServiceBuilder::new()
         // Outermost: whatever happens below, the answer is finished here.

@@ -1,19 +1,20 @@
 //! Running an app: accept, serve, and stop without losing anything.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use shared::encryption::Keyring;
 use shared::time::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tower::util::MapRequest;
 
@@ -22,6 +23,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::http::{Explained, RemoteAddress};
 use crate::idempotency;
+use crate::realtime;
 use crate::receipts;
 use crate::relay;
 use crate::router::{Service, Stack, router};
@@ -36,6 +38,8 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_CONNECTIONS: usize = 20_000;
 /// How long requests under way may take after the app has been told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long sockets may take to say goodbye once requests are done.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// How long to wait after the system has refused a connection, for want of file descriptors perhaps.
 const REFUSED: Duration = Duration::from_millis(100);
 
@@ -64,17 +68,21 @@ pub async fn serve(
         tracing::info!(app = %config.app, %address, keys = ?keyring.key_ids(), "serving");
     }
 
+    let watchers = realtime::start(&app, &relaying);
     let housekeeping = [
         tokio::spawn(receipts::flush_regularly(app.clone(), relaying.clone())),
         tokio::spawn(settings::follow(app.clone(), relaying.clone())),
-        tokio::spawn(idempotency::forget_regularly(app, relaying.clone())),
+        tokio::spawn(idempotency::forget_regularly(app.clone(), relaying.clone())),
     ];
 
-    accept(listener, service, config.header_timeout, stopping).await;
+    accept(listener, service, config.header_timeout, &stopping, || app.realtime.stop()).await;
+    if tokio::time::timeout(FAREWELL, app.realtime.stopped()).await.is_err() {
+        tracing::warn!("some sockets were still open and are cut off");
+    }
 
     // Requests are done; what they have left in the outbox will be sent by the next process.
     relaying.cancel();
-    for worker in workers.into_iter().chain(housekeeping) {
+    for worker in workers.into_iter().chain(watchers).chain(housekeeping) {
         if let Err(error) = worker.await {
             tracing::error!(%error, "a background task failed");
         }
@@ -84,13 +92,15 @@ pub async fn serve(
     Ok(())
 }
 
+/// Accepts connections until `stopping` is cancelled; then calls `stop`, and waits for the requests under way.
 async fn accept(
     listener: TcpListener,
     service: Service,
     headers_within: Duration,
-    stopping: CancellationToken,
+    stopping: &CancellationToken,
+    stop: impl FnOnce(),
 ) {
-    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let place = tokio::select! {
@@ -104,10 +114,10 @@ async fn accept(
         match accepted {
             Ok((stream, remote)) => {
                 let connection = connection(stream, remote, service.clone(), headers_within);
-                let connection = graceful.watch(connection);
-                tokio::spawn(async move {
+                let stopping = stopping.clone();
+                connections.spawn(async move {
                     let _place = place;
-                    if let Err(error) = connection.await {
+                    if let Err(error) = until_done(connection, &stopping).await {
                         tracing::debug!(%error, "a connection broke");
                     }
                 });
@@ -119,13 +129,30 @@ async fn accept(
         }
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    stop();
+    connections.close();
+    if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
         tracing::warn!("some requests were still under way and are cut off");
     }
 }
 
-type Connection<F> =
-    http1::Connection<TokioIo<Explained<TcpStream>>, TowerToHyperService<MapRequest<Service, F>>>;
+/// Serves a connection to its end, or, once `stopping` is cancelled, to that of the request under way.
+async fn until_done<F>(connection: Connection<F>, stopping: &CancellationToken) -> hyper::Result<()>
+where
+    F: Fn(http::Request<Incoming>) -> axum::extract::Request + Clone + Send + 'static,
+{
+    let mut connection = pin!(connection);
+    tokio::select! {
+        done = connection.as_mut() => return done,
+        () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+type Connection<F> = http1::UpgradeableConnection<
+    TokioIo<Explained<TcpStream>>,
+    TowerToHyperService<MapRequest<Service, F>>,
+>;
 
 fn connection(
     stream: TcpStream,
@@ -151,4 +178,6 @@ fn connection(
             TokioIo::new(Explained::new(stream)),
             TowerToHyperService::new(service.map_request(into)),
         )
+        // Sockets begin as requests.
+        .with_upgrades()
 }

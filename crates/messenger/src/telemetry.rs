@@ -11,6 +11,11 @@ use tracing_subscriber::util::TryInitError;
 pub fn start(filter: &str, debug: bool) -> Result<(), String> {
     let filter =
         EnvFilter::try_new(filter).map_err(|error| format!("RUST_LOG is not valid: {error}"))?;
+    // The library of the sockets would log their frames, which are in the clear, where everything is logged.
+    let filter = ["tungstenite=info", "tokio_tungstenite=info"]
+        .into_iter()
+        .filter_map(|directive| directive.parse().ok())
+        .fold(filter, EnvFilter::add_directive);
     let registry = tracing_subscriber::registry().with(filter);
     let set: Result<(), TryInitError> = if debug {
         let colours = std::io::stdout().is_terminal();

@@ -288,3 +288,35 @@ pub enum Outcome {
         code: String,
     },
 }
+
+/// Where a peer takes signals.
+pub const SIGNALS_PATH: &str = "/relay/v1/signals/";
+
+/// Users and typists together that one request names, at most.
+pub const MAX_SIGNALS: usize = 500;
+
+/// The body of `POST /relay/v1/signals/`: what is only worth knowing now. It is not numbered, not stored and not sent
+/// again; what is lost is said anew soon, or was not worth it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Signals {
+    /// Users of the sending app who are there, said every half minute while they are.
+    #[serde(default)]
+    pub online: Vec<UserId>,
+    /// Users of the sending app who have gone.
+    #[serde(default)]
+    pub offline: Vec<UserId>,
+    /// Users of the sending app who write, or have stopped.
+    #[serde(default)]
+    pub typing: Vec<Typing>,
+}
+
+/// Somebody writes in a conversation, or has stopped.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Typing {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// Whether they are writing.
+    pub active: bool,
+}

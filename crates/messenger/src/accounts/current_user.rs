@@ -13,7 +13,7 @@ use shared::problem::Problem;
 
 use super::csrf::guard;
 use super::sessions::SessionUser;
-use crate::app::AppState;
+use crate::app::{App, AppState};
 
 /// The authenticated caller. A handler that takes it can only be reached with a token of a living session, and an
 /// unsafe request whose token came in a cookie only from a page that may act for its user.
@@ -115,6 +115,12 @@ pub async fn identify(
         guard(app, headers, claims.sid)?;
     }
     Ok(CurrentUser { user, session: claims.sid, by_cookie })
+}
+
+/// The user of a session, if it is alive.
+pub async fn of_session(app: &App, session: SessionId) -> Result<Option<CurrentUser>, Problem> {
+    let user = app.accounts.sessions.find(session).await?;
+    Ok(user.map(|user| CurrentUser { user, session, by_cookie: false }))
 }
 
 /// The token of the `Authorization` header (RFC 6750 §2.1); 401 if there is one that is not a Bearer token.

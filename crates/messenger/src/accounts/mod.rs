@@ -50,7 +50,9 @@ use access_token::AccessTokens;
 use cookies::Cookies;
 pub use create_admin::{create_admin, exists, promote};
 use csrf::CsrfTokens;
-pub use current_user::{Admin, CurrentUser, admins_only, authenticate, bearer};
+pub use current_user::{
+    Admin, CurrentUser, admins_only, authenticate, bearer, identify, of_session,
+};
 pub use edit::change_card;
 pub use password::LENGTH as PASSWORD_LENGTH;
 use password::Passwords;
@@ -143,6 +145,11 @@ impl Accounts {
             index_key,
             reserved: peers.chain([config.app.to_string()]).collect(),
         })
+    }
+
+    /// Waits until a session is ended by this process.
+    pub async fn session_ended(&self) {
+        self.sessions.ended.notified().await;
     }
 
     /// What an e-mail address is found by: a keyed hash, as the address itself is sealed.

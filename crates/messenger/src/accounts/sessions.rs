@@ -6,6 +6,7 @@ use shared::id::SessionId;
 use shared::models::{AccountRole, UserCard};
 use shared::problem::Problem;
 use shared::time::Clock;
+use tokio::sync::Notify;
 
 use super::store;
 use crate::db::Db;
@@ -27,12 +28,14 @@ pub struct Sessions {
     db: Db,
     clock: Clock,
     cache: Cache<SessionId, Option<Arc<SessionUser>>>,
+    /// Notified when a session has been ended by this process.
+    pub ended: Notify,
 }
 
 impl Sessions {
     pub fn new(db: Db, clock: Clock) -> Self {
         let cache = Cache::builder().max_capacity(REMEMBERED).time_to_live(BELIEVED).build();
-        Self { db, clock, cache }
+        Self { db, clock, cache, ended: Notify::new() }
     }
 
     /// The user of a session that has not ended, and whose account is active.
@@ -49,5 +52,6 @@ impl Sessions {
     /// Forgets a session that has just ended.
     pub async fn forget(&self, id: SessionId) {
         self.cache.invalidate(&id).await;
+        self.ended.notify_one();
     }
 }

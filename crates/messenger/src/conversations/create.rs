@@ -16,6 +16,7 @@ use crate::app::{App, AppState};
 use crate::db::{Conn, Error};
 use crate::http::{Json, Trace};
 use crate::idempotency::{self, Attempt, Begun, IdempotencyParams, Record};
+use crate::realtime::{self, EventKind, NewEntry};
 use crate::relay;
 
 /// Participants looked up at once.
@@ -118,6 +119,10 @@ async fn found(
                 let conversation = conversation.ok_or_else(Problem::internal)?;
                 if let Some(record) = &plan.record {
                     idempotency::insert(conn, record, status, &conversation).await?;
+                }
+                if created {
+                    let entry = NewEntry::conversation(EventKind::ConversationCreated, id, now);
+                    realtime::append(conn, &[entry]).await?;
                 }
                 for peer in events.iter().filter(|_| created) {
                     relay::append_conversation(conn, peer, id, trace, now).await?;

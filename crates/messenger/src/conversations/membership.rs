@@ -75,6 +75,11 @@ impl Membership {
         self.members.iter().map(|member| member.app.clone()).collect()
     }
 
+    /// Who takes part.
+    pub fn users(&self) -> impl Iterator<Item = UserId> {
+        self.members.iter().filter(|member| member.left_at.is_none()).map(|member| member.user)
+    }
+
     /// The other apps that have somebody in it: where its messages go.
     pub fn elsewhere(&self) -> &Arc<[AppName]> {
         &self.elsewhere

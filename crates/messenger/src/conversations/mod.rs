@@ -29,6 +29,7 @@ pub use create::direct;
 pub use membership::{Member, Membership, Memberships};
 pub use merge::{Merge, Place, merge};
 pub use store::state;
+pub use view::one;
 
 /// Participants of a conversation, at most.
 pub const MAX_PARTICIPANTS: usize = 500;

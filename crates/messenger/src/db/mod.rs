@@ -13,6 +13,7 @@ mod write;
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Connection;
@@ -21,6 +22,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+
+use tokio::sync::Notify;
 
 pub use batch::Batcher;
 pub use error::{Error, Result};
@@ -49,7 +52,12 @@ pub enum Db {
         writer: Writer,
     },
     /// One server, any number of processes.
-    Postgres(PgPool),
+    Postgres {
+        /// Connections that read and write.
+        pool: PgPool,
+        /// What each commit of this process notifies.
+        commits: Arc<Notify>,
+    },
 }
 
 impl Db {
@@ -98,20 +106,28 @@ impl Db {
             .connect_with(options)
             .await?;
         POSTGRES.run(&pool).await?;
-        Ok(Self::Postgres(pool))
+        Ok(Self::Postgres { pool, commits: Arc::default() })
     }
 
     /// A connection for reading, each statement on its own.
     pub async fn read(&self) -> Result<Conn> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
-            Self::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
+            Self::Postgres { pool, .. } => Conn::Postgres(pool.acquire().await?),
         })
+    }
+
+    /// Notified after each commit of this process; for one waiter, who looks at what the commits have brought.
+    pub fn commits(&self) -> &Arc<Notify> {
+        match self {
+            Self::Sqlite { writer, .. } => writer.commits(),
+            Self::Postgres { commits, .. } => commits,
+        }
     }
 
     /// Whether several processes may share this database.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Self::Postgres(_))
+        matches!(self, Self::Postgres { .. })
     }
 
     /// Fails unless the database answers and has the schema of this release.
@@ -119,7 +135,7 @@ impl Db {
         const APPLIED: &str = "SELECT count(*) FROM _sqlx_migrations WHERE success";
         let expected = match self {
             Self::Sqlite { .. } => SQLITE.iter().count(),
-            Self::Postgres(_) => POSTGRES.iter().count(),
+            Self::Postgres { .. } => POSTGRES.iter().count(),
         };
         let applied: i64 = self.read().await?.sql(APPLIED).one(Row::take).await?;
         if usize::try_from(applied).is_ok_and(|applied| applied >= expected) {
@@ -136,7 +152,7 @@ impl Db {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { pool, .. } => pool.close().await,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Writing transactions.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::SqlitePool;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{Conn, Db, Error, Result};
@@ -29,14 +30,18 @@ impl Db {
     {
         match self {
             Self::Sqlite { writer, .. } => writer.write(job).await,
-            Self::Postgres(pool) => {
-                let pool = pool.clone();
+            Self::Postgres { pool, commits } => {
+                let (pool, commits) = (pool.clone(), commits.clone());
                 let run = tokio::spawn(async move {
                     let mut conn = Conn::Postgres(pool.acquire().await.map_err(Error::from)?);
                     conn.run("BEGIN").await?;
                     // A panic drops the connection half-way; the pool must not hand it out again.
                     match AssertUnwindSafe(job(&mut conn)).catch_unwind().await {
-                        Ok(Ok(value)) => conn.run("COMMIT").await.map(|()| value).map_err(E::from),
+                        Ok(Ok(value)) => {
+                            conn.run("COMMIT").await?;
+                            commits.notify_one();
+                            Ok(value)
+                        }
                         Ok(Err(error)) => {
                             if conn.run("ROLLBACK").await.is_err() {
                                 discard(conn);
@@ -82,15 +87,20 @@ pub struct Writer {
     queue: mpsc::Sender<Queued>,
     pool: SqlitePool,
     closing: CancellationToken,
+    commits: Arc<Notify>,
 }
 
 impl Writer {
     pub(super) async fn start(pool: SqlitePool) -> Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let conn = Conn::Sqlite(pool.acquire().await?);
-        let closing = CancellationToken::new();
-        tokio::spawn(write_groups(conn, jobs, closing.clone()));
-        Ok(Self { queue, pool, closing })
+        let (closing, commits) = (CancellationToken::new(), Arc::<Notify>::default());
+        tokio::spawn(write_groups(conn, jobs, closing.clone(), commits.clone()));
+        Ok(Self { queue, pool, closing, commits })
+    }
+
+    pub(super) fn commits(&self) -> &Arc<Notify> {
+        &self.commits
     }
 
     pub(super) async fn close(&self) {
@@ -125,6 +135,7 @@ async fn write_groups(
     mut conn: Conn,
     mut queue: mpsc::Receiver<Queued>,
     closing: CancellationToken,
+    commits: Arc<Notify>,
 ) {
     let mut group = Vec::new();
     loop {
@@ -141,6 +152,7 @@ async fn write_groups(
             // Nothing to do if there was no transaction left to undo.
             let _ = conn.run("ROLLBACK").await;
         }
+        commits.notify_one();
         for answer in answers {
             let _ = answer.send(outcome.clone());
         }

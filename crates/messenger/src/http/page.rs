@@ -76,6 +76,7 @@ impl<K> Window<K> {
     }
 
     /// The window with all rows before it that it skips.
+    #[must_use]
     pub fn from_the_first(&self) -> Self
     where
         K: Clone,

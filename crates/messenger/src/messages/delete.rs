@@ -8,6 +8,7 @@ use super::store;
 use crate::accounts::CurrentUser;
 use crate::app::AppState;
 use crate::http::{PathId, Trace};
+use crate::realtime::{self, EventKind, NewEntry};
 use crate::relay;
 
 /// `DELETE /api/chats/messages/{id}/`, by the sender alone: the row stays, its text goes. Deleting twice is a success.
@@ -33,11 +34,14 @@ pub async fn delete(
     let message = own(&app, &user, id).await?;
     let peers = app.memberships.of(&app, message.conversation).await?;
     let peers = peers.map(|membership| membership.elsewhere().clone()).unwrap_or_default();
-    let (events, now) = (peers.clone(), app.clock.now());
+    let (events, now, conversation) = (peers.clone(), app.clock.now(), message.conversation);
     app.db
         .write(move |conn| {
             Box::pin(async move {
                 if store::delete(conn, id, now).await? {
+                    let kind = EventKind::MessageDeleted;
+                    let entry = NewEntry::message(kind, conversation, id, now);
+                    realtime::append(conn, &[entry]).await?;
                     relay::append_change(conn, &events, id, trace.id, now).await?;
                 }
                 Ok::<_, Problem>(())

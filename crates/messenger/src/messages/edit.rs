@@ -11,6 +11,7 @@ use super::{store, view};
 use crate::accounts::CurrentUser;
 use crate::app::{App, AppState};
 use crate::http::{Json, PathId, Trace};
+use crate::realtime::{self, EventKind, NewEntry};
 use crate::relay;
 
 /// `PUT` and `PATCH /api/chats/messages/{id}/`: a new text, by the sender alone.
@@ -53,13 +54,16 @@ pub async fn edit(
     let peers = membership.elsewhere().clone();
     let (token, revision, events, trace) =
         (body.content.clone(), sealed.revision, peers.clone(), trace.id);
-    let edited_at = Timestamp::from_micros(revision);
+    let (conversation, edited_at) = (message.conversation, Timestamp::from_micros(revision));
     let edited = app
         .db
         .write(move |conn| {
             Box::pin(async move {
                 let edited = store::edit(conn, id, &token, &terms, revision).await?;
                 if edited {
+                    let kind = EventKind::MessageUpdated;
+                    let entry = NewEntry::message(kind, conversation, id, edited_at);
+                    realtime::append(conn, &[entry]).await?;
                     relay::append_change(conn, &events, id, trace, edited_at).await?;
                 }
                 Ok::<_, Problem>(edited)

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::store;
 use crate::db::{Batcher, Conn, Db, Result};
 use crate::idempotency::{self, Record};
-use crate::relay::{self, EventKind, NewEvent};
+use crate::realtime::{self, NewEntry};
+use crate::relay::{self, NewEvent};
 
 /// A message that is to be stored and relayed.
 pub struct NewRow {
@@ -92,12 +93,18 @@ async fn store_rows(conn: &mut Conn, rows: &[Arc<NewRow>], clock: &Clock) -> Res
             idempotency::insert(conn, record, StatusCode::CREATED, message).await?;
         }
     }
+    let created = |(row, stored): &(&NewRow, Stored)| {
+        let kind = realtime::EventKind::MessageCreated;
+        NewEntry::message(kind, row.conversation, row.id, stored.created_at)
+    };
+    let entries: Vec<_> = inserts.iter().map(created).collect();
+    realtime::append(conn, &entries).await?;
     // In the order of their names, so that two replicas lock the streams in the same order.
     let mut events: BTreeMap<&AppName, Vec<NewEvent>> = BTreeMap::new();
     for (row, stored) in &inserts {
         for peer in row.peers.iter() {
             events.entry(peer).or_default().push(NewEvent {
-                kind: EventKind::Message,
+                kind: relay::EventKind::Message,
                 subject: row.id.uuid(),
                 trace: row.trace,
                 at: stored.created_at,

@@ -50,31 +50,39 @@ static MERGE: Insert = Insert::new(
         revision = excluded.revision, edited_at = excluded.edited_at,
         deleted_at = excluded.deleted_at, terms = excluded.terms
      WHERE messages.deleted_at IS NULL
-        AND (excluded.deleted_at IS NOT NULL OR excluded.revision > messages.revision)",
+        AND (excluded.deleted_at IS NOT NULL OR excluded.revision > messages.revision)
+     RETURNING id",
 );
 
-/// Merges states of messages that a peer's users have written. No message may stand twice among them.
-pub async fn merge(conn: &mut Conn, states: &[MessageState]) -> Result<()> {
-    MERGE
-        .all(conn, states, |query, state| {
-            let content = state.content.as_ref();
-            query
-                .bind(state.id.uuid())
-                .bind(state.conversation.uuid())
-                .bind(state.sender.uuid())
-                .bind(state.parent.map(MessageId::uuid))
-                .bind(content.map(|content| content.token().to_owned()))
-                .bind(content.map(|content| content.key().number()))
-                .bind(state.revision)
-                .bind(state.created_at.micros())
-                .bind(state.edited_at.map(Timestamp::micros))
-                .bind(state.deleted_at.map(Timestamp::micros))
-                .bind(Status::Relayed.number())
-                .bind(0i16)
-                .bind(content.and(state.terms.as_ref()).map(|terms| terms.packed().to_vec()))
-        })
+/// Merges states of messages that a peer's users have written, and gives those that were news. No message may stand
+/// twice among them.
+pub async fn merge(conn: &mut Conn, states: &[MessageState]) -> Result<Vec<MessageId>> {
+    let news = MERGE
+        .returning(
+            conn,
+            states,
+            |query, state| {
+                let content = state.content.as_ref();
+                query
+                    .bind(state.id.uuid())
+                    .bind(state.conversation.uuid())
+                    .bind(state.sender.uuid())
+                    .bind(state.parent.map(MessageId::uuid))
+                    .bind(content.map(|content| content.token().to_owned()))
+                    .bind(content.map(|content| content.key().number()))
+                    .bind(state.revision)
+                    .bind(state.created_at.micros())
+                    .bind(state.edited_at.map(Timestamp::micros))
+                    .bind(state.deleted_at.map(Timestamp::micros))
+                    .bind(Status::Relayed.number())
+                    .bind(0i16)
+                    .bind(content.and(state.terms.as_ref()).map(|terms| terms.packed().to_vec()))
+            },
+            Row::id,
+        )
         .await?;
-    search::enqueue(conn, &states.iter().map(|state| state.id).collect::<Vec<_>>()).await
+    search::enqueue(conn, &states.iter().map(|state| state.id).collect::<Vec<_>>()).await?;
+    Ok(news)
 }
 
 /// Whose messages these are, and where, of those that are known.

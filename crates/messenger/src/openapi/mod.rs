@@ -16,7 +16,9 @@ use crate::router;
 
 /// The whole description: the same on every app.
 pub fn description() -> utoipa::openapi::OpenApi {
-    finish::finish(router::content().merge(router::others()).into_openapi())
+    finish::finish(
+        router::content().merge(router::sockets()).merge(router::others()).into_openapi(),
+    )
 }
 
 /// The routes `/api/schema` and `/api/docs`, which need no session.

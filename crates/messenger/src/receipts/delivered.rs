@@ -119,12 +119,13 @@ async fn write(app: &App, batch: &[(Register, Timestamp)]) -> Result<(), Problem
         });
     }
     let trace = Uuid::from_u128(rand::random());
-    let moved = app
+    let own = app.name.clone();
+    let changed = app
         .db
-        .write(move |conn| Box::pin(async move { advance(conn, moves, trace, now).await }))
+        .write(move |conn| Box::pin(async move { advance(conn, &own, moves, trace, now).await }))
         .await?;
     app.relay.wake(&peers.into_iter().collect::<Vec<_>>());
-    announce_moved(app, moved);
+    announce_moved(app, changed);
     Ok(())
 }
 

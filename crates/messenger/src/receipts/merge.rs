@@ -4,7 +4,7 @@ use shared::address::AppName;
 use shared::relay::{Progress, ReceiptState};
 use shared::time::Timestamp;
 
-use super::{Move, Moved, Register, store};
+use super::{Move, Moved, Register, push, store};
 use crate::conversations::Membership;
 use crate::db::{Conn, Result};
 use crate::relay;
@@ -63,5 +63,7 @@ pub async fn merge(
     // The later of two events about one register tells at least as much.
     moves.reverse();
     moves.dedup_by(|a, b| a.register == b.register);
-    store::advance(conn, &moves, now).await
+    let changed = store::advance(conn, &moves, now).await?;
+    push(conn, own, &changed, now).await?;
+    Ok(changed)
 }

@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::db::{Conn, Result};
+use crate::realtime::{self, Way};
 use crate::relay::{self, EventKind, NewEvent};
 
 pub use delivered::{Receipts, delivered, flush, flush_regularly};
@@ -96,23 +97,40 @@ pub enum StatusChange {
 /// Must be the last thing that a transaction does. Gives what has moved, for [`announce`].
 async fn advance(
     conn: &mut Conn,
+    own: &AppName,
     mut moves: Vec<Move>,
     trace: Uuid,
     now: Timestamp,
 ) -> Result<Vec<Moved>> {
     // In one order, so that two transactions cannot wait for each other.
     moves.sort_unstable_by(|a, b| a.register.cmp(&b.register));
-    let moved = store::advance(conn, &moves, now).await?;
+    let changed = store::advance(conn, &moves, now).await?;
+    push(conn, own, &changed, now).await?;
     let mut events: BTreeMap<&AppName, Vec<NewEvent>> = BTreeMap::new();
-    let news = |moved: &&Moved| moved.delivered.is_some() || moved.seen.is_some();
-    for moved in moved.iter().filter(|moved| moved.untold == 1).filter(news) {
-        let event = NewEvent { kind: EventKind::Receipt, subject: moved.id, trace, at: now };
-        events.entry(&moved.register.origin).or_default().push(event);
+    let news = |row: &&Moved| row.delivered.is_some() || row.seen.is_some();
+    for row in changed.iter().filter(|row| row.untold == 1).filter(news) {
+        let event = NewEvent { kind: EventKind::Receipt, subject: row.id, trace, at: now };
+        events.entry(&row.register.origin).or_default().push(event);
     }
     for (peer, events) in events {
         relay::append(conn, peer, &events).await?;
     }
-    Ok(moved)
+    Ok(changed)
+}
+
+/// Writes to the event log how far the messages of this app's users have come.
+async fn push(conn: &mut Conn, own: &AppName, changed: &[Moved], now: Timestamp) -> Result<()> {
+    for Moved { register, delivered, seen, .. } in
+        changed.iter().filter(|m| m.register.origin == *own)
+    {
+        let way = delivered.iter().chain(seen);
+        let (from, to) = (way.clone().map(|way| way.from).min(), way.map(|way| way.to).max());
+        if let Some((from, to)) = from.zip(to) {
+            let (conversation, origin) = (register.conversation, &register.origin);
+            realtime::append_way(conn, &Way { conversation, origin, from, to }, now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Says what has moved, after the commit.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{Move, Register, advance, announce_moved, store};
 use crate::app::App;
 use crate::messages;
+use crate::realtime::{self, EventKind, NewEntry};
 
 /// A user of this app has read everything that they have of a conversation, up to a message; their position never goes
 /// back. 404 if they may not see the message, or it is elsewhere.
@@ -56,9 +57,14 @@ pub async fn read(
                 }
             });
             let nothing = Progress::default().to;
-            let moves = moves.filter(|row| row.read_to > nothing).collect();
-            store::mark_read(conn, conversation, reader, all, last).await?;
-            advance(conn, moves, trace, now).await
+            let moves: Vec<_> = moves.filter(|row| row.read_to > nothing).collect();
+            if store::mark_read(conn, conversation, reader, all, last).await? {
+                // Their other devices count what is unread anew.
+                let entry =
+                    NewEntry::conversation(EventKind::ConversationUpdated, conversation, now);
+                realtime::append(conn, &[entry.only_for(reader)]).await?;
+            }
+            advance(conn, &own, moves, trace, now).await
         })
     });
     let moved = moved.await?;

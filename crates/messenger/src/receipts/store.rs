@@ -71,15 +71,15 @@ pub async fn advance(conn: &mut Conn, moves: &[Move], now: Timestamp) -> Result<
         },
         read,
     );
-    let mut moved = rows.await?;
+    let mut changed = rows.await?;
     let given: HashMap<_, _> = moves.iter().map(|row| (&row.register, row)).collect();
-    for moved in &mut moved {
-        let Some(given) = given.get(&moved.register) else { continue };
+    for row in &mut changed {
+        let Some(given) = given.get(&row.register) else { continue };
         // A register that stands where it was told to go, since it was told to, has just gone there.
-        moved.delivered = moved.delivered.filter(|now| now.is_of(&given.delivered));
-        moved.seen = moved.seen.filter(|now| now.is_of(&given.seen));
+        row.delivered = row.delivered.filter(|now| now.is_of(&given.delivered));
+        row.seen = row.seen.filter(|now| now.is_of(&given.seen));
     }
-    Ok(moved)
+    Ok(changed)
 }
 
 fn progress(row: &Row) -> Result<Progress> {
@@ -138,13 +138,13 @@ pub async fn mark_read(
     reader: UserId,
     all: Timestamp,
     last: Timestamp,
-) -> Result<()> {
+) -> Result<bool> {
     const UPDATE: &str = "UPDATE participants SET
             read_at = CASE WHEN read_at < $3 THEN $3 ELSE read_at END,
             read_until = CASE WHEN read_until < $4 THEN $4 ELSE read_until END
         WHERE conversation_id = $1 AND user_id = $2 AND (read_at < $3 OR read_until < $4)";
     let query = conn.sql(UPDATE).bind(conversation.uuid()).bind(reader.uuid());
-    query.bind(all.micros()).bind(last.micros()).execute().await.map(|_| ())
+    Ok(query.bind(all.micros()).bind(last.micros()).execute().await? == 1)
 }
 
 /// Whether a user lets others know what they have read.
@@ -229,7 +229,7 @@ pub async fn page(
     });
     let (limit, offset) = (statement.number(window.limit), statement.number(window.offset));
     let text = format!(
-        "SELECT u.id, u.username, u.app, u.first_name, u.last_name,
+        "SELECT u.id, u.username, u.app, u.first_name, u.last_name, u.picture,
             COALESCE(r.delivered_from, 0), COALESCE(r.delivered_to, 0),
             COALESCE(r.delivered_at, 0), COALESCE(r.seen_from, 0), COALESCE(r.seen_to, 0),
             COALESCE(r.seen_at, 0), f.reason,

@@ -7,7 +7,10 @@ use reqwest::{Client, Response, Url};
 use shared::address::{AppName, Username};
 use shared::id::UserId;
 use shared::problem::Problem;
-use shared::relay::{Batch, BatchResult, EVENTS_PATH, MAX_LIST, USERS_PATH, UserList, UserState};
+use shared::relay::{
+    Batch, BatchResult, EVENTS_PATH, MAX_LIST, SIGNALS_PATH, Signals, USERS_PATH, UserList,
+    UserState,
+};
 use shared::time::Clock;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -92,6 +95,22 @@ impl PeerClient {
             return Err(failed("the peer answered for another stream".into()));
         }
         Ok(answer)
+    }
+
+    /// Tells the peer what is only worth knowing now.
+    pub async fn signal(&self, signals: &Signals) -> Result<(), Delivery> {
+        let failed = Delivery::failed;
+        let body = serde_json::to_vec(signals).map_err(|error| failed(error.to_string()))?;
+        let request = self.request(&Method::POST, SIGNALS_PATH, body, None).await;
+        let request = request.map_err(|problem| failed(problem.to_string()))?;
+        let response = request.timeout(LOOKUP).send().await;
+        let response = response.map_err(|error| failed(causes(&error)))?;
+        let (status, retry_after) = (response.status(), retry_after(&response));
+        if status.is_success() {
+            return Ok(());
+        }
+        let reason = format!("the peer answered {status}");
+        Err(Delivery { reason, retry_after, stale_stream: false })
     }
 
     /// The peer's user with a name. 503 if the peer cannot be asked.

@@ -13,6 +13,7 @@ mod parked;
 mod receiver;
 mod sender;
 mod service_token;
+mod signals;
 mod signed;
 mod store;
 mod turn;
@@ -49,6 +50,7 @@ pub const MAX_BODY: usize = 8 * 1024 * 1024;
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(receiver::events))
+        .routes(routes!(signals::signals))
         .routes(routes!(users::users))
         .routes(routes!(users::picture))
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -105,6 +107,18 @@ impl Relay {
         for peer in peers.iter().filter_map(|name| self.peers.get(name)) {
             peer.signals.news.notify_one();
         }
+    }
+
+    /// Says that there may be something new for every peer.
+    pub fn wake_all(&self) {
+        for peer in self.peers.values() {
+            peer.signals.news.notify_one();
+        }
+    }
+
+    /// The ways to all peers.
+    pub fn clients(&self) -> impl Iterator<Item = (&AppName, &Arc<PeerClient>)> {
+        self.peers.iter().map(|(name, peer)| (name, &peer.client))
     }
 
     fn heard(&self, peer: &AppName) {

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::conversations;
 use crate::db::Conn;
 use crate::messages;
+use crate::realtime;
 use crate::receipts::{self, StatusChange};
 use crate::users;
 
@@ -161,8 +162,9 @@ impl Sender {
                         at: now,
                     })
                     .collect();
-                store::append(conn, &peer, &events).await?;
                 relayed.append(&mut failed);
+                realtime::append_status(conn, &relayed, now).await?;
+                store::append(conn, &peer, &events).await?;
                 Ok(Some(relayed))
             })
         });
@@ -204,7 +206,7 @@ impl Sender {
     }
 
     async fn give_up(&self, oldest: Timestamp) -> Result<(), Problem> {
-        let peer = self.peer.clone();
+        let (peer, now) = (self.peer.clone(), self.app.clock.now());
         let given_up = self.app.db.write(move |conn| {
             Box::pin(async move {
                 let (mut failed, mut registers) = (Vec::new(), Vec::new());
@@ -219,6 +221,8 @@ impl Sender {
                     }
                 }
                 receipts::forget_untold(conn, &registers).await?;
+                let ids: Vec<Uuid> = failed.iter().map(|id: &MessageId| id.uuid()).collect();
+                realtime::append_status(conn, &ids, now).await?;
                 Ok::<_, Problem>(failed)
             })
         });
@@ -277,7 +281,11 @@ impl Sender {
             // Registered before the table is read, so that nothing is missed in between.
             let news = signals.news.notified();
             match self.step(&client, greet, &stopping).await {
-                Ok(0) => {
+                // Another process sends to this peer; there is nothing to do but to be there when it is not.
+                Ok(None) => {
+                    stopping.run_until_cancelled(sleep(POLL)).await;
+                }
+                Ok(Some(0)) => {
                     (failures, greet) = (0, false);
                     tokio::select! {
                         () = news => {}
@@ -285,7 +293,7 @@ impl Sender {
                         () = stopping.cancelled() => {}
                     }
                 }
-                Ok(_) => (failures, greet) = (0, false),
+                Ok(Some(_)) => (failures, greet) = (0, false),
                 Err(failure) => {
                     let wait = failure.retry_after.unwrap_or_else(|| wait(failures));
                     if failures == 0 {
@@ -308,30 +316,30 @@ impl Sender {
         }
     }
 
-    /// Claims, delivers and settles one batch, and gives the number of its events.
+    /// Claims, delivers and settles one batch, and gives the number of its events; `None` if another process does that.
     async fn step(
         &self,
         client: &PeerClient,
         greet: bool,
         stopping: &CancellationToken,
-    ) -> Result<usize, Delivery> {
+    ) -> Result<Option<usize>, Delivery> {
         let failed = |problem: Problem| Delivery::failed(problem.to_string());
-        let Some(claimed) = self.claim().await.map_err(failed)? else { return Ok(0) };
+        let Some(claimed) = self.claim().await.map_err(failed)? else { return Ok(None) };
         let events = claimed.batch.events.len();
         if events == 0 && !greet {
-            return Ok(0);
+            return Ok(Some(0));
         }
         let answer = tokio::select! {
             answer = client.deliver(&claimed.batch) => answer,
             // The peer may have it or not; the next process will find out.
-            () = stopping.cancelled() => return Ok(0),
+            () = stopping.cancelled() => return Ok(Some(0)),
         };
         if answer.as_ref().is_err_and(|failure| failure.stale_stream) {
             self.restart(claimed.fence).await.map_err(failed)?;
         }
         let answer = answer?;
         self.settle(&claimed, answer).await.map_err(failed)?;
-        Ok(events)
+        Ok(Some(events))
     }
 }
 

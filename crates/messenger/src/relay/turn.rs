@@ -1,6 +1,6 @@
 //! What the events of one origin do, in their order.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::{parked, store};
 use crate::app::App;
 use crate::conversations::{self, Membership, Merge, Place};
 use crate::db::{Conn, Error};
+use crate::realtime::{self, EventKind, NewEntry};
 use crate::{messages, receipts, users};
 
 /// Characters of a token, at most: that of the longest message, and a little more.
@@ -68,7 +69,18 @@ impl Turn<'_> {
                     let id = state.id;
                     let (own, origin, now) = (&self.app.name, self.origin, self.now);
                     let place = Place { own, origin, has_others, now };
-                    match conversations::merge(conn, &place, *state).await? {
+                    let known = self.app.memberships.load(conn, own, id).await?.is_some();
+                    let merge = conversations::merge(conn, &place, *state).await?;
+                    if matches!(merge, Merge::Taken(_) | Merge::Kept(..)) {
+                        let kind = if known {
+                            EventKind::ConversationUpdated
+                        } else {
+                            EventKind::ConversationCreated
+                        };
+                        let entry = NewEntry::conversation(kind, id, now);
+                        realtime::append(conn, &[entry]).await?;
+                    }
+                    match merge {
                         Merge::Taken(told) => {
                             taken.conversations.insert(id);
                             taken.told.extend(told.into_iter().map(|peer| (peer, id)));
@@ -207,7 +219,11 @@ impl Turn<'_> {
                 merged.push(state);
             }
         }
-        messages::merge(conn, &merged).await
+        let news: HashSet<MessageId> = messages::merge(conn, &merged).await?.into_iter().collect();
+        let news = merged.iter().filter(|state| news.contains(&state.id));
+        let entries: Vec<_> =
+            news.map(|state| entry(state, owners.contains_key(&state.id), self.now)).collect();
+        realtime::append(conn, &entries).await
     }
 }
 
@@ -272,4 +288,14 @@ fn check(
         return Err("from_the_future");
     }
     Ok(())
+}
+
+/// What the state of a message has brought, which was known before or not.
+fn entry(state: &MessageState, known: bool, now: Timestamp) -> NewEntry {
+    let kind = match (state.deleted_at, known) {
+        (Some(_), _) => EventKind::MessageDeleted,
+        (None, true) => EventKind::MessageUpdated,
+        (None, false) => EventKind::MessageCreated,
+    };
+    NewEntry::message(kind, state.conversation, state.id, now)
 }

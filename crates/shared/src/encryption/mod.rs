@@ -25,6 +25,8 @@
 //! );
 //! ```
 //!
+//! A socket's frames are opened by [`FrameOpener`], which [`OpenFramesLayer`] hands to the route of the socket.
+//!
 //! Combined:
 //!
 //! ```
@@ -69,6 +71,7 @@ mod ciphertext;
 mod combined;
 pub mod envelope;
 mod fields;
+mod frames;
 mod keyring;
 mod request;
 mod response;
@@ -79,6 +82,7 @@ pub use body::{Facts, SealedContent};
 pub use ciphertext::{Ciphertext, KeyId, MalformedToken};
 pub use combined::{Encryption, EncryptionLayer};
 pub use fields::{Field, FieldCipher};
+pub use frames::{FrameOpener, OpenFrame, OpenFrames, OpenFramesLayer};
 pub use keyring::{Keyring, KeyringError, Unreadable};
 pub use request::{
     Caller, EncryptRequest, EncryptRequestFuture, EncryptRequestLayer, Fingerprint,

@@ -15,6 +15,7 @@ use super::{MAX_CHANGES, store};
 use crate::app::App;
 use crate::conversations::view;
 use crate::db::{Conn, Result};
+use crate::realtime::{self, EventKind, NewEntry};
 use crate::relay;
 
 /// What the caller has done to a group.
@@ -42,6 +43,10 @@ pub async fn change(
             let (at, peers) = do_all(conn, &own, id, actor, deeds, now).await?;
             let conversation = view::one(conn, id, actor).await?;
             let conversation = conversation.ok_or_else(Problem::not_found)?;
+            if let Some(at) = at {
+                let entry = NewEntry::conversation(EventKind::ConversationUpdated, id, at);
+                realtime::append(conn, &[entry]).await?;
+            }
             for peer in &peers {
                 relay::append_conversation(conn, peer, id, trace, now).await?;
             }

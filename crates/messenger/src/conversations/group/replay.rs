@@ -254,7 +254,7 @@ mod tests {
 
     /// Users with even numbers are of AppA, the others of AppB.
     fn entry(at: i64, actor: u128, deed: Deed) -> Entry {
-        let app = if actor % 2 == 0 { "app-a" } else { "app-b" };
+        let app = if actor.is_multiple_of(2) { "app-a" } else { "app-b" };
         let at = Timestamp::from_micros(at);
         Entry { change: Change { at, actor: user(actor), deed }, app: app.parse().unwrap() }
     }

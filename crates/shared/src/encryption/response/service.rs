@@ -57,14 +57,7 @@ impl Opener {
 
     /// The response as the client may see it.
     pub(super) fn open(&self, mut parts: http::response::Parts, bytes: Bytes) -> Response {
-        let opened = body::open_contents(&bytes, |sealed| {
-            let text = self.keyring.open(&sealed.binding(), sealed.token());
-            if let Err(why) = text {
-                metrics::counter!("messaging_unreadable_total", "code" => why.code()).increment(1);
-                tracing::warn!(code = why.code(), key = %sealed.token().key(), "unreadable message");
-            }
-            text
-        });
+        let opened = open_all(&self.keyring, &bytes);
         let Some(opened) = opened else {
             return Response::from_parts(parts, Body::from(bytes));
         };
@@ -72,4 +65,16 @@ impl Opener {
         parts.headers.remove(ETAG);
         Response::from_parts(parts, Body::from(opened))
     }
+}
+
+/// `json` with every sealed content opened, or `None` if there is none; what does not open is counted and logged.
+pub(in crate::encryption) fn open_all(keyring: &Keyring, json: &[u8]) -> Option<Vec<u8>> {
+    body::open_contents(json, |sealed| {
+        let text = keyring.open(&sealed.binding(), sealed.token());
+        if let Err(why) = text {
+            metrics::counter!("messaging_unreadable_total", "code" => why.code()).increment(1);
+            tracing::warn!(code = why.code(), key = %sealed.token().key(), "unreadable message");
+        }
+        text
+    })
 }
