@@ -856,6 +856,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ws/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Open a socket
+         * @description Frames from the server are JSON, `{cursor, type, data}`. The types are `message.created`, `message.updated`, `message.deleted` and `message.status` (data: the message as a GET gives it), `conversation.created` and `conversation.updated` (the conversation as a GET gives it), `typing` (`{conversation, user, active}`; it is over after ten seconds unless it is said again), `presence` (`{online: [user, …], offline: [user, …]}`), `resync` (`{reason}`: the cursor is unknown or too old; read the lists anew), `pong`, and `error` (`{code, detail}`; the socket stays).
+         *
+         *     Frames from the client are `{type: "typing", conversation, active}`, `{type: "read", conversation, message}` and `{type: "ping"}`; at most 16 KiB each, and 20 a second.
+         *
+         *     Close codes: 4401 the session has ended, 4408 the client reads too slowly, 1001 the app is shutting down, 1003 a binary frame, 1008 too many frames, 1009 a frame too large. After any end, connect again with `since`.
+         */
+        get: operations["real_time_connect"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ws/ticket/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a ticket for a socket
+         * @description For clients that can give a socket no headers: `GET /api/ws/?ticket=…` with it, once, within 30 seconds. It belongs to the session and ends with it.
+         */
+        post: operations["real_time_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health/live": {
         parameters: {
             query?: never;
@@ -907,6 +951,26 @@ export interface paths {
          * @description For peers alone. The answer says how far the peer's stream has been settled, and what came of each event. Rate limit: `relay`.
          */
         post: operations["relay_events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/relay/v1/signals/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hear who writes and who is there
+         * @description For peers alone. Nothing of it is kept, and what does not concern anybody here does not count.
+         */
+        post: operations["relay_signals"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1617,6 +1681,20 @@ export interface components {
          * @enum {string}
          */
         Status: "queued" | "relayed" | "delivered" | "read" | "failed";
+        /** @description What opens one socket. */
+        Ticket: {
+            /**
+             * Format: int64
+             * @description Seconds until it no longer counts.
+             * @example 30
+             */
+            expires_in: number;
+            /**
+             * @description For `?ticket=`.
+             * @example kJ2v…
+             */
+            ticket: string;
+        };
         /**
          * Format: date-time
          * @description A moment (RFC 3339), in UTC and to the microsecond.
@@ -5908,6 +5986,120 @@ export interface operations {
             };
         };
     };
+    real_time_connect: {
+        parameters: {
+            query?: {
+                /** @description From `POST /api/ws/ticket/`, where there are no other credentials. */
+                ticket?: string;
+                /** @description The cursor of the last frame that the client has seen; what came after it is told first. */
+                since?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is a WebSocket from here on. */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `origin_not_allowed`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "origin_not_allowed",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:origin_not_allowed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `upgrade_required`: the request does not ask for a WebSocket (RFC 6455). */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "upgrade_required",
+                     *       "detail": "What went wrong.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 426,
+                     *       "title": "Upgrade Required",
+                     *       "type": "urn:messaging:problem:upgrade_required"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_sockets`: a user has at most 16. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "too_many_sockets",
+                     *       "detail": "There have been too many requests; try again later.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 429,
+                     *       "title": "Too Many Requests",
+                     *       "type": "urn:messaging:problem:too_many_sockets"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    real_time_ticket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The ticket. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     health_live: {
         parameters: {
             query?: never;
@@ -6047,6 +6239,57 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    relay_signals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Up to 500 users in `online`, `offline` and `typing`. */
+        requestBody: {
+            content: {
+                "application/json": Record<string, unknown>;
+            };
+        };
+        responses: {
+            /** @description It was heard. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `too_many_signals`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "too_many_signals",
+                     *       "detail": "There have been too many requests; try again later.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 429,
+                     *       "title": "Too Many Requests",
+                     *       "type": "urn:messaging:problem:too_many_signals"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };

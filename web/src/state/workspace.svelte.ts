@@ -23,7 +23,11 @@ export class Workspace {
     this.live = new Live(session, {
       hear: (event) => this.#hear(event),
       resync: () => void this.chats.resync(),
-      back: () => this.outbox.flush(),
+      back: () => {
+        // The app says anew who is there.
+        this.chats.online.clear();
+        this.outbox.flush();
+      },
     });
   }
 
