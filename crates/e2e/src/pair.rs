@@ -79,7 +79,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
 }
 
 /// A whole city's worth, as few users do in seconds what many do in days.
-pub(crate) const HIGH_LIMITS: [(&str, &str); 6] = [
+pub(crate) const HIGH_LIMITS: [(&str, &str); 8] = [
     ("RATE_LIMIT_REGISTER", "100000"),
     ("RATE_LIMIT_LOGIN", "100000"),
     ("RATE_LIMIT_LOGIN_ACCOUNT", "100000"),

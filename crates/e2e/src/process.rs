@@ -104,6 +104,7 @@ impl Process {
     }
 
     /// Another process of the same app over the same database, not yet started.
+    #[must_use]
     pub fn beside(&self) -> Self {
         let bind = free_address();
         let logs = tempfile::tempdir().expect("a temporary folder");

@@ -86,7 +86,9 @@ impl Client {
                 Err((response.status(), String::from_utf8_lossy(&body).into_owned()))
             }
             Ok(Err(error)) => Err((StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
-            Err(_) => panic!("no answer to the request for a socket"),
+            Err(tokio::time::error::Elapsed { .. }) => {
+                panic!("no answer to the request for a socket")
+            }
         }
     }
 }
@@ -115,7 +117,7 @@ impl Socket {
 
     /// The next frame; panics if there is none.
     #[track_caller]
-    pub fn next(&mut self) -> impl Future<Output = Value> {
+    pub fn frame(&mut self) -> impl Future<Output = Value> {
         let place = std::panic::Location::caller();
         async move {
             match self.hear().await {
@@ -128,7 +130,7 @@ impl Socket {
     /// The next frame that tells of neither presence nor typing.
     pub async fn event(&mut self) -> Value {
         loop {
-            let frame = self.next().await;
+            let frame = self.frame().await;
             if frame["type"] != "presence" && frame["type"] != "typing" {
                 return frame;
             }
@@ -138,7 +140,7 @@ impl Socket {
     /// The next frame of a type, whatever comes before it.
     pub async fn of_type(&mut self, name: &str) -> Value {
         loop {
-            let frame = self.next().await;
+            let frame = self.frame().await;
             if frame["type"] == name {
                 return frame;
             }
@@ -171,7 +173,7 @@ impl Socket {
         self.say(&serde_json::json!({ "type": "ping" })).await;
         let mut before = Vec::new();
         loop {
-            let frame = self.next().await;
+            let frame = self.frame().await;
             if frame["type"] == "pong" {
                 return before;
             }

@@ -38,7 +38,7 @@ impl Cluster {
 
 async fn told(socket: &mut Socket, text: &str) -> Value {
     loop {
-        let frame = socket.next().await;
+        let frame = socket.frame().await;
         if frame["data"]["content"] == text {
             return frame;
         }
@@ -223,8 +223,8 @@ async fn a_replica_that_is_told_to_stop_says_goodbye_under_load() {
             let mut acknowledged = Vec::new();
             loop {
                 let body = json!({ "conversation": conversation, "content": "load" });
-                let send = alice.request(http::Method::POST, "/api/chats/messages/").json(&body);
-                match alice.try_run(send).await {
+                let request = alice.request(http::Method::POST, "/api/chats/messages/").json(&body);
+                match alice.try_run(request).await {
                     Ok(reply) if reply.status == 201 => acknowledged.push(reply.str("id")),
                     Ok(_) | Err(_) => return acknowledged,
                 }

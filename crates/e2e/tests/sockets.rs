@@ -1,6 +1,7 @@
 //! Sockets: who gets one, what they are told, and how they end.
 
 #[path = "support/browser.rs"]
+#[expect(dead_code, reason = "sockets need little of a browser")]
 mod browser;
 
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ on_both_databases!(
 /// Waits until a frame tells of a message with this text.
 async fn told(socket: &mut Socket, text: &str) -> Value {
     loop {
-        let frame = socket.next().await;
+        let frame = socket.frame().await;
         if frame["data"]["content"] == text {
             return frame;
         }
@@ -157,7 +158,7 @@ async fn a_frame_names_what_it_does_not_understand_and_the_socket_stays(database
         (json!({ "type": "read", "conversation": stranger, "message": stranger }), "not_found"),
     ] {
         socket.say(&frame).await;
-        let answer = socket.next().await;
+        let answer = socket.frame().await;
         assert_eq!((&answer["type"], &answer["data"]["code"]), (&json!("error"), &json!(code)));
     }
     assert!(socket.settle().await.is_empty());

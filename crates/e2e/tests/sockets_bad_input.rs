@@ -30,7 +30,7 @@ async fn a_frame_that_is_too_large_closes_the_socket() {
     }
     let mut socket = alice.socket().await;
     socket.send(Message::text(" ".repeat(16 * 1024))).await;
-    assert_eq!(socket.next().await["data"]["code"], "malformed");
+    assert_eq!(socket.frame().await["data"]["code"], "malformed");
     pair.stop().await;
 }
 
@@ -178,7 +178,7 @@ async fn frames_of_rubbish_are_answered_and_the_socket_stays() {
     ];
     for text in rubbish {
         socket.send(Message::text(text)).await;
-        let answer = socket.next().await;
+        let answer = socket.frame().await;
         assert_eq!(answer["type"], "error", "{text}: {answer}");
         assert!(answer["data"]["code"].is_string() && answer["data"]["detail"].is_string());
     }

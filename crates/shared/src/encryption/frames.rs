@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_frame_is_opened_where_its_tokens_belong_and_left_alone_otherwise() {
         let keyring = Arc::new(Keyring::parse(&Keyring::generate_key()).unwrap());
-        let opener = FrameOpener { keyring: keyring.clone() };
+        let edge = FrameOpener { keyring: keyring.clone() };
         let now = Timestamp::from_micros(1_700_000_000_000_000);
         let (message, sender) = (MessageId::mint(now), UserId::mint(now));
         let token = keyring.seal(&Binding::message(message, sender, 0), "hello \"you\"");
@@ -111,14 +111,14 @@ mod tests {
                 .to_string()
         };
         let opened = |frame: String| -> serde_json::Value {
-            serde_json::from_str(&opener.open(frame).into_text()).unwrap()
+            serde_json::from_str(&edge.open(frame).into_text()).unwrap()
         };
         let here = SealedContent::new(message, sender, 0, token.clone());
         assert_eq!(opened(frame(&here))["data"]["content"], "hello \"you\"");
         let elsewhere = SealedContent::new(message, sender, 1, token);
         assert_eq!(opened(frame(&elsewhere))["data"]["content_error"]["code"], "moved");
         let plain = r#"{"type":"pong"}"#;
-        assert_eq!(opener.open(plain.to_owned()).into_text(), plain);
+        assert_eq!(edge.open(plain.to_owned()).into_text(), plain);
     }
 
     #[test]
