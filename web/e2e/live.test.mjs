@@ -64,7 +64,9 @@ test('a message elsewhere is counted in title and list, and announced by its sen
   const [, wim] = pages;
   await wim.getByRole('link', { name: /Vera/ }).click();
   await log(wim).getByText('Hello').waitFor();
-  await wim.goto('/settings/appearance');
+  await wim.getByRole('button', { name: /^Menu of/ }).click();
+  await wim.getByRole('menuitem', { name: 'Settings' }).click();
+  await wim.getByRole('link', { name: 'Appearance' }).click();
   await one.send('wim@app-b', 'Look here');
   await eventually(async () => (await wim.title()).startsWith('(1) '), 'the count');
   await wim.getByText('New message from Vera').waitFor({ state: 'attached' });
@@ -81,7 +83,7 @@ test('a group is made, renamed and left by keyboard and pointer, and the other a
   await Client.join(APPS.a, 'zoe', { first_name: 'Zoe' });
   const [xara, yuri] = pages;
   await xara.getByRole('button', { name: 'New conversation' }).first().click();
-  const people = xara.getByLabel('People');
+  const people = xara.getByLabel('People', { exact: true });
   for (const name of ['yuri', 'zoe']) {
     await people.fill(name);
     await xara.getByRole('dialog').getByRole('button', { name: new RegExp(`${name}@app-`) }).waitFor();

@@ -37,7 +37,7 @@ test('two people sign up on two apps and write to each other', async () => {
   await logIn(bob, 'bob');
 
   await alice.getByRole('button', { name: 'New conversation' }).first().click();
-  await alice.getByLabel('People').fill('bob@app-b');
+  await alice.getByLabel('People', { exact: true }).fill('bob@app-b');
   await alice.getByRole('dialog').getByRole('button', { name: 'bob@app-b' }).click();
   await alice.getByRole('button', { name: 'Begin' }).click();
   await write(alice, 'Dinner at eight? https://example.org/menu?x=1.');

@@ -869,7 +869,7 @@ export interface paths {
          *
          *     Frames from the client are `{type: "typing", conversation, active}`, `{type: "read", conversation, message}` and `{type: "ping"}`; at most 16 KiB each, and 20 a second.
          *
-         *     Close codes: 4401 the session has ended, 4408 the client reads too slowly, 1001 the app is shutting down, 1003 a binary frame, 1008 too many frames, 1009 a frame too large. After any end, connect again with `since`.
+         *     Close codes: 4401 the session has ended, 4408 the client reads too slowly, 1001 the app is shutting down, 1003 a binary frame, 1008 too many frames, 1009 a frame too large. After any end, connect again with `since`. Rate limit: `socket`.
          */
         get: operations["real_time_connect"];
         put?: never;
@@ -891,7 +891,7 @@ export interface paths {
         put?: never;
         /**
          * Get a ticket for a socket
-         * @description For clients that can give a socket no headers: `GET /api/ws/?ticket=…` with it, once, within 30 seconds. It belongs to the session and ends with it.
+         * @description For clients that can give a socket no headers: `GET /api/ws/?ticket=…` with it, once, within 30 seconds. It belongs to the session and ends with it. Rate limit: `socket`.
          */
         post: operations["real_time_ticket"];
         delete?: never;
@@ -6087,6 +6087,10 @@ export interface operations {
             /** @description The ticket. */
             201: {
                 headers: {
+                    /** @description What is left: `"socket";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"socket";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
