@@ -117,5 +117,8 @@ async fn anybody_may_know_which_app_it_is(database: Database) {
     );
     let b = pair.b.client().get("/api/about/").await.expect(200).json;
     assert_eq!((&b["display_name"], &b["accent"]), (&json!("The Other"), &json!("rose")));
+    // Without a build there is no manifest.
+    let manifest = pair.b.client().get("/app.webmanifest").await;
+    assert!(manifest.status == 404 || manifest.str("name") == "The Other", "{manifest:#?}");
     pair.stop().await;
 }

@@ -62,9 +62,15 @@ export class Alerts {
   }
 }
 
-/** Shows a number on the tab: in its title, and as a dot on its icon. */
+/** Shows on the tab which app it is, by name and colour, and how much is unread in it, by a number and a dot. */
 export function showCount(count: number, name: string): void {
   document.title = count > 0 ? `(${count}) ${name}` : name;
   const link = document.querySelector<HTMLLinkElement>('link[rel="icon"]');
-  if (link) link.href = count > 0 ? '/icon-unread.svg' : ICON;
+  if (link) link.href = icon(getComputedStyle(document.documentElement).getPropertyValue('--accent').trim(), count > 0);
+}
+
+function icon(colour: string, hasNews: boolean): string {
+  const dot = hasNews ? '<circle cx="50" cy="14" r="14" fill="#e5484d"/>' : '';
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" rx="15" fill="${colour}"/><path fill="#fff" d="M20 15h24a9 9 0 0 1 9 9v14a9 9 0 0 1-9 9H32L20.5 56.5A1.5 1.5 0 0 1 18 55.300V47a9 9 0 0 1-7-9V24a9 9 0 0 1 9-9z"/>${dot}</svg>`;
+  return `data:image/svg+xml,${encodeURIComponent(svg)}`;
 }

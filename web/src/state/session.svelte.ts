@@ -44,10 +44,15 @@ export class Session {
       if (failure.status === 401) {
         this.status = 'anonymous';
       } else {
-        this.failure = failure;
-        this.status = 'unreachable';
+        this.fail(failure);
       }
     }
+  }
+
+  /** Takes note that it cannot be found out. */
+  fail(failure: Failure | null): void {
+    this.failure = failure;
+    this.status = 'unreachable';
   }
 
   /** Logs in by username or e-mail address. */

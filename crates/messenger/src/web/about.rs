@@ -51,6 +51,11 @@ pub struct Limits {
 }
 
 impl About {
+    /// What people call the app.
+    pub fn display_name(&self) -> &str {
+        &self.display_name
+    }
+
     /// What the configuration says; what an admin may change is filled in when it is asked for.
     pub fn new(config: &Config) -> Self {
         let (password_min, password_max) = accounts::PASSWORD_LENGTH.into_inner();

@@ -46,6 +46,11 @@ pub fn asset(path: &str, headers: &HeaderMap) -> Option<Response> {
     Some(response)
 }
 
+/// A file as text.
+pub fn text(path: &str) -> Option<String> {
+    String::from_utf8(Dist::get(path)?.data.into_owned()).ok()
+}
+
 /// The media type of what may be served; there is nothing else, and the compressed forms have no path of their own.
 fn media_type(path: &str) -> Option<&'static str> {
     Some(match path.rsplit_once('.')?.1 {
