@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run run-cluster demo build test lint audit fmt openapi bench
+.PHONY: help run run-cluster demo web build test lint audit fmt openapi bench
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET)/release
@@ -22,11 +22,16 @@ run-cluster: build ## Run two replicas of each app, with their own PostgreSQL an
 demo: ## Show two people writing to each other, and what the databases hold (needs make run)
 	@node scripts/demo.mjs
 
-build: ## Build both apps, optimised
+web: ## Build the web interface, which the apps embed
+	@scripts/web build
+
+build: web ## Build both apps with the interface, optimised
 	cargo build --release --bins -p app-a -p app-b
 
-test: lint $(VENV)/ready ## Run all checks and all tests
+test: lint web $(VENV)/ready ## Run all checks and all tests
+	scripts/web check
 	cargo build --workspace --bins
+	scripts/with-apps scripts/web try
 	@if [ -x $(VENV)/bin/schemathesis ]; then \
 		SCHEMATHESIS=$(VENV)/bin/schemathesis scripts/with-apps scripts/contract-test; \
 	fi
@@ -49,8 +54,9 @@ audit: ## Look the dependencies up in the advisory database (needs the network)
 fmt: ## Format the code
 	cargo fmt --all
 
-openapi: ## Write the description of the API to openapi/messaging.json
+openapi: ## Write the description of the API to openapi/messaging.json, and the client of the interface from it
 	cargo run -q -p app-a -- openapi > openapi/messaging.json.new && mv openapi/messaging.json.new openapi/messaging.json
+	@scripts/web client
 
 bench: build ## Measure sends, relay and reads of both apps
 	cargo build --release -p bench

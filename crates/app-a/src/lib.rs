@@ -3,9 +3,9 @@
 mod audit;
 mod stack;
 
-use messenger::config::Defaults;
+use messenger::config::{Accent, Defaults};
 
 pub use stack::stack;
 
 /// What AppA is unless it is told otherwise.
-pub const DEFAULTS: Defaults = Defaults { app: "app-a", port: 8001 };
+pub const DEFAULTS: Defaults = Defaults { app: "app-a", port: 8001, accent: Accent::Indigo };

@@ -2,9 +2,9 @@
 
 mod stack;
 
-use messenger::config::Defaults;
+use messenger::config::{Accent, Defaults};
 
 pub use stack::stack;
 
 /// What AppB is unless it is told otherwise.
-pub const DEFAULTS: Defaults = Defaults { app: "app-b", port: 8002 };
+pub const DEFAULTS: Defaults = Defaults { app: "app-b", port: 8002, accent: Accent::Teal };

@@ -15,7 +15,7 @@ use e2e::{Database, Storage};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use messenger::app::{App, AppState};
-use messenger::config::{Config, Defaults, Environment};
+use messenger::config::{Accent, Config, Defaults, Environment};
 use messenger::db::Db;
 use messenger::receipts::flush;
 use messenger::relay::{Claimed, Sender, ingest};
@@ -88,7 +88,7 @@ impl World {
         let apps = [
             (app_a::DEFAULTS, app_a::stack as Stack),
             (app_b::DEFAULTS, app_b::stack as Stack),
-            (Defaults { app: "app-c", port: 8003 }, app_a::stack as Stack),
+            (Defaults { app: "app-c", port: 8003, accent: Accent::Slate }, app_a::stack as Stack),
         ];
         let configs = apps.iter().take(size).map(|(defaults, stack)| {
             let jwt = Keyring::generate_key();

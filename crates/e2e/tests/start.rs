@@ -101,7 +101,8 @@ fn a_fresh_key_and_a_fresh_env_file_are_sound() {
     for (app, port) in [("app-a", 8001), ("app-b", 8002)] {
         let owned = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let environment = messenger::config::Environment::new(owned, app);
-        let defaults = messenger::config::Defaults { app, port };
+        let defaults =
+            messenger::config::Defaults { app, port, accent: messenger::config::Accent::Slate };
         messenger::config::Config::read(&environment, defaults).expect("sound settings for both");
     }
 }

@@ -22,11 +22,14 @@ use crate::relay::Relay;
 use crate::search::Index;
 use crate::settings::Settings;
 use crate::users::Directory;
+use crate::web::About;
 
 /// One running app.
 pub struct App {
     /// Its name, the part of an address after the @.
     pub name: AppName,
+    /// What anybody may know of it.
+    pub about: About,
     /// How clients reach it, if the operator has said so.
     pub public_url: Option<String>,
     /// Whose pages may act for their users.
@@ -99,6 +102,7 @@ impl App {
         clock.raise(crate::relay::last_moment(&db).await?);
         Ok(Arc::new(Self {
             name: config.app.clone(),
+            about: About::new(config),
             public_url: config.public_url.clone(),
             origins: Origins::new(config),
             accounts: Accounts::new(config, &db, &clock, &settings).await?,

@@ -29,3 +29,4 @@ pub mod serve;
 pub mod settings;
 pub mod telemetry;
 pub mod users;
+pub mod web;

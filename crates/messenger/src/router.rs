@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::AppState;
 use crate::{
     accounts, audit, conversations, health, http, limits, messages, openapi, realtime, relay,
-    settings, users,
+    settings, users, web,
 };
 
 /// How an app stacks the encryption layers around the routes that carry content: what AppA and AppB differ in.
@@ -51,6 +51,7 @@ pub(crate) fn others() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .nest("/api", accounts::routes())
         .nest("/api", openapi::routes())
+        .nest("/api", web::routes())
         .nest("/api/users", users::routes())
         .nest("/api/admin/settings", settings::routes())
         .nest("/api/admin/audit", audit::routes())
@@ -72,7 +73,7 @@ pub fn router(app: AppState, keyring: Arc<Keyring>, stack: Stack) -> Service {
     // This one finds out by itself who the caller is.
     let sockets = stack(sockets().into(), keyring, app.clock.clone()).route_layer(limit.clone());
     let others = Router::from(others()).route_layer(limit);
-    let routes = content.merge(sockets).merge(others).with_state(app.clone());
+    let routes = content.merge(sockets).merge(others).fallback(web::page).with_state(app.clone());
 
     let service = ServiceBuilder::new()
         // Outermost: whatever happens below, the answer is finished here.

@@ -54,6 +54,7 @@ pub use current_user::{
     Admin, CurrentUser, admins_only, authenticate, bearer, identify, of_session,
 };
 pub use edit::change_card;
+pub use password::LENGTH as PASSWORD_LENGTH;
 use password::Passwords;
 use refresh_token::RefreshTokens;
 use sessions::Sessions;

@@ -1,3 +1,4 @@
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use argon2::password_hash::phc::PasswordHash;
@@ -95,14 +96,17 @@ const COMMON: u64 = 100_000;
 
 /// What is wrong with a new password, if anything. `others` are texts of the same person that it may not be.
 ///
+/// Characters of a password.
+pub const LENGTH: RangeInclusive<usize> = 8..=128;
+
 /// 8 to 128 characters, no rules of composition (NIST SP 800-63B §5.1.1.2), not a common one.
 pub fn weakness(password: &str, others: &[&str]) -> Option<&'static str> {
     let length = password.chars().count();
     if password.contains('\0') {
         Some("A password cannot hold a NUL character.")
-    } else if length < 8 {
+    } else if length < *LENGTH.start() {
         Some("A password has at least 8 characters.")
-    } else if length > 128 {
+    } else if length > *LENGTH.end() {
         Some("A password has at most 128 characters.")
     } else if others.iter().any(|other| other.eq_ignore_ascii_case(password)) {
         Some("A password must not be your username or e-mail address.")

@@ -177,7 +177,10 @@ mod tests {
         ];
         let all = good.iter().chain(change).map(|(name, value)| ((*name).into(), (*value).into()));
         let environment = Environment::new(all, "app-a");
-        let config = Config::read(&environment, Defaults { app: "app-a", port: 8001 });
+        let config = Config::read(
+            &environment,
+            Defaults { app: "app-a", port: 8001, accent: crate::config::Accent::Indigo },
+        );
         config.map(|config| config.browsers).map_err(|error| error.to_string())
     }
 

@@ -2,6 +2,7 @@
 
 mod browsers;
 mod environment;
+mod look;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use zeroize::Zeroizing;
 
 pub use browsers::{Browsers, CookieSettings, REFRESH_PATH};
 pub use environment::Environment;
+pub use look::Accent;
 
 use crate::settings::Setting;
 
@@ -24,6 +26,8 @@ pub struct Defaults {
     pub app: &'static str,
     /// The default port of `BIND_ADDR`, on 127.0.0.1.
     pub port: u16,
+    /// The default of `ACCENT`.
+    pub accent: Accent,
 }
 
 /// A text that no log, error or `Debug` shows, and that is wiped when it is dropped.
@@ -70,6 +74,11 @@ const fn secret(name: &'static str, about: &'static str) -> Variable {
 /// Every variable that an app reads.
 pub const VARIABLES: &[Variable] = &[
     plain("APP_NAME", "The app's name, the part of an address after the @; app-a or app-b."),
+    plain("DISPLAY_NAME", "What people call the app; AppA for app-a."),
+    plain(
+        "ACCENT",
+        "The colour of its pages: indigo, teal, violet, rose, amber or slate; the app's own.",
+    ),
     plain("BIND_ADDR", "Address and port to listen on; 127.0.0.1:8001 or :8002."),
     plain(
         "PUBLIC_URL",
@@ -135,6 +144,10 @@ pub struct Peer {
 pub struct Config {
     /// This app's name.
     pub app: AppName,
+    /// What people call it.
+    pub display_name: String,
+    /// The colour of its pages.
+    pub accent: Accent,
     /// Where to listen.
     pub bind: SocketAddr,
     /// How clients reach it, without a slash at the end.
@@ -182,6 +195,8 @@ impl Config {
         let mut reader = Reader { environment, wrong: &mut wrong };
         let app: Option<AppName> = reader.parse("APP_NAME", defaults.app);
         let name = app.as_ref().map_or(defaults.app, AppName::as_str).to_owned();
+        let display_name = reader.display_name(&name);
+        let accent = reader.accent(defaults.accent);
         let bind = reader.parse("BIND_ADDR", &format!("127.0.0.1:{}", defaults.port));
         let public_url = reader.public_url();
         let data = reader.text("DATA_DIR").unwrap_or("data").trim_end_matches('/').to_owned();
@@ -222,6 +237,8 @@ impl Config {
         let give_up_after = Duration::from_secs(give_up);
         Ok(Self {
             app,
+            display_name,
+            accent,
             bind,
             public_url,
             database_url,
@@ -413,7 +430,7 @@ fn capitals(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const DEFAULTS: Defaults = Defaults { app: "app-a", port: 8001 };
+    const DEFAULTS: Defaults = Defaults { app: "app-a", port: 8001, accent: Accent::Indigo };
 
     fn good() -> Vec<(String, String)> {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());

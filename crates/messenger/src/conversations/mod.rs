@@ -32,9 +32,9 @@ pub use store::state;
 pub use view::one;
 
 /// Participants of a conversation, at most.
-const MAX_PARTICIPANTS: usize = 500;
+pub const MAX_PARTICIPANTS: usize = 500;
 /// Characters of a title, at most.
-const MAX_TITLE: usize = 200;
+pub const MAX_TITLE: usize = 200;
 
 /// The routes under `/api/chats/conversations`; their answers hold messages, so the encryption layers wrap them.
 pub fn routes() -> OpenApiRouter<AppState> {

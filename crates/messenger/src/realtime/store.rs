@@ -216,8 +216,8 @@ pub async fn ended_since(conn: &mut Conn, moment: Timestamp) -> Result<Vec<(Sess
 /// Those of the sessions that are alive, at a moment.
 pub async fn living(conn: &mut Conn, sessions: &[Uuid], now: Timestamp) -> Result<Vec<SessionId>> {
     const SELECT: &str = "SELECT s.id, s.expires_at
-        FROM sessions s JOIN accounts a ON a.user_id = s.user_id
-        WHERE a.is_active AND s.ended_at IS NULL AND s.id IN ({})";
+        FROM sessions s JOIN users u ON u.id = s.user_id
+        WHERE u.is_active AND s.ended_at IS NULL AND s.id IN ({})";
     let read = |row: &Row| Ok((row.id()?, row.time()?));
     let found = conn.sql_in(SELECT, &[], sessions).all(read).await?;
     Ok(found.into_iter().filter(|(_, expires_at)| *expires_at > now).map(|(id, _)| id).collect())
