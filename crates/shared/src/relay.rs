@@ -260,6 +260,9 @@ pub struct BatchResult {
     pub stream: StreamId,
     /// Everything up to this number is settled for good: stored, or refused.
     pub position: i64,
+    /// Where the stream stood before: what is up to there was settled by an earlier delivery, as it was sent then.
+    #[serde(default)]
+    pub before: Option<i64>,
     /// One for each event of the batch, in its order.
     pub results: Vec<EventResult>,
 }

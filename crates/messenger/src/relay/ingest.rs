@@ -30,7 +30,8 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
     let handle = app.relay.peers.get(&batch.origin).ok_or_else(Problem::not_found)?;
     let has_others = app.relay.peers.len() > 1;
     let Some(first) = batch.events.first().map(|event| event.seq) else {
-        return Ok(BatchResult { stream: batch.stream, position: 0, results: Vec::new() });
+        let (stream, results) = (batch.stream, Vec::new());
+        return Ok(BatchResult { stream, position: 0, before: None, results });
     };
     // Another replica may take in the same batch; then the position has moved, and this is tried again from there.
     for _ in 0..5 {
@@ -60,7 +61,7 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
             HashMap::new()
         };
         if fresh.is_empty() || early {
-            return Ok(answer(&batch, start, repeated));
+            return Ok(answer(&batch, start, start, repeated));
         }
         let advance = Advance {
             origin: batch.origin.clone(),
@@ -83,7 +84,7 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
             }
             receipts::announce_moved(app, taken.moved);
             let refused = taken.refused.into_iter().map(|(seq, code)| (seq, code.to_owned()));
-            return Ok(answer(&batch, end, repeated.into_iter().chain(refused).collect()));
+            return Ok(answer(&batch, start, end, repeated.into_iter().chain(refused).collect()));
         }
     }
     Err(Problem::unavailable("busy", "The position of the stream is contended.", 1))
@@ -107,6 +108,7 @@ impl Fresh {
 
 fn answer(
     batch: &Batch<&RawValue>,
+    before: i64,
     position: i64,
     mut refused: HashMap<i64, String>,
 ) -> BatchResult {
@@ -118,7 +120,8 @@ fn answer(
         };
         EventResult { seq: event.seq, outcome }
     });
-    BatchResult { stream: batch.stream, position, results: results.collect() }
+    let results = results.collect();
+    BatchResult { stream: batch.stream, position, before: Some(before), results }
 }
 
 /// From where to where the stream moves.

@@ -38,6 +38,9 @@ const ABOUT_A_LINE: usize = 250;
 /// Bytes of tokens, terms and states in one batch, at most; a state that is longer goes alone.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
+/// As far as a register has come that nothing has been told of.
+const NEVER: Timestamp = Timestamp::from_micros(0);
+
 /// Sends the events for one peer, in order.
 ///
 /// It is a loop over three steps, which tests drive one by one: [`claim`](Sender::claim) a batch,
@@ -125,7 +128,7 @@ impl Sender {
                 _ => None,
             })
             .collect();
-        let told = told(&claimed.batch);
+        let told = told(&claimed.batch, answer.before);
         let now = self.app.clock.now();
         let settled = self.app.db.write(move |conn| {
             Box::pin(async move {
@@ -135,8 +138,9 @@ impl Sender {
                 let (mut relayed, mut failed, mut registers) = (Vec::new(), Vec::new(), Vec::new());
                 for (seq, kind, subject) in store::settle(conn, &peer, position).await? {
                     let code = refused.iter().find(|(number, _)| *number == seq);
-                    if let (EventKind::Receipt, Some(state)) = (kind, told.get(&seq)) {
-                        registers.push((subject, state.0, state.1));
+                    if kind == EventKind::Receipt {
+                        let (delivered, seen) = told.get(&seq).copied().unwrap_or((NEVER, NEVER));
+                        registers.push((subject, delivered, seen));
                     }
                     match (kind, code) {
                         (EventKind::Message, None) => relayed.push(subject),
@@ -343,13 +347,15 @@ impl Sender {
     }
 }
 
-/// How far the registers have come of which a batch tells, by the numbers of the events.
-fn told(batch: &Batch) -> HashMap<i64, (Timestamp, Timestamp)> {
+/// How far the registers have come of which a batch has told, by the numbers of the events. Those that were settled
+/// `before` told of an earlier state, whichever that was.
+fn told(batch: &Batch, before: Option<i64>) -> HashMap<i64, (Timestamp, Timestamp)> {
     let told = |event: &Event| match &event.body {
         EventBody::Receipt(state) => Some((event.seq, (state.delivered.to, state.read.to))),
         _ => None,
     };
-    batch.events.iter().filter_map(told).collect()
+    let fresh = batch.events.iter().filter(|event| before.is_none_or(|before| event.seq > before));
+    fresh.filter_map(told).collect()
 }
 
 /// The wait after a number of failures in a row: doubling up to the longest, of which a random half (full jitter
