@@ -39,7 +39,7 @@ impl Cluster {
 async fn told(socket: &mut Socket, text: &str) -> Value {
     loop {
         let frame = socket.frame().await;
-        if frame["data"]["content"] == text {
+        if frame["data"]["content"] == text && frame["type"] != "message.status" {
             return frame;
         }
     }

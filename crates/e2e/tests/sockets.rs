@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 on_both_databases!(
     a_message_is_pushed_to_both_sides_with_its_text,
     edits_and_deletions_are_pushed,
+    a_sender_hears_how_far_a_message_has_come,
     a_new_conversation_is_pushed_before_its_first_message,
     a_read_on_one_device_is_pushed_to_the_others,
     nobody_hears_of_conversations_of_others,
@@ -32,7 +33,7 @@ on_both_databases!(
 async fn told(socket: &mut Socket, text: &str) -> Value {
     loop {
         let frame = socket.frame().await;
-        if frame["data"]["content"] == text {
+        if frame["data"]["content"] == text && frame["type"] != "message.status" {
             return frame;
         }
     }
@@ -95,6 +96,33 @@ async fn edits_and_deletions_are_pushed(database: Database) {
         assert_eq!(frame["data"]["id"], sent["id"]);
         assert_eq!(frame["data"]["content"], Value::Null);
     }
+    pair.stop().await;
+}
+
+async fn a_sender_hears_how_far_a_message_has_come(database: Database) {
+    let pair = Pair::start(database).await;
+    let (alice, bob, conversation) = acquainted(&pair).await;
+    let mut here = alice.socket().await;
+    let sent = alice.send("bob@app-b", "first").await;
+    let mut seen = Vec::new();
+    let until = async |status: &str, here: &mut e2e::Socket, seen: &mut Vec<String>| loop {
+        let frame = here.of_type("message.status").await;
+        if frame["data"]["id"] == sent["id"] {
+            assert_eq!(frame["data"]["content"], "first");
+            seen.push(frame["data"]["status"].as_str().unwrap().to_owned());
+            if frame["data"]["status"] == status {
+                return;
+            }
+        }
+    };
+    until("relayed", &mut here, &mut seen).await;
+    bob.read(&conversation).await;
+    until("delivered", &mut here, &mut seen).await;
+    let path = format!("/api/chats/conversations/{conversation}/read/");
+    bob.post(&path, &json!({ "message": sent["id"] })).await.expect(200);
+    until("read", &mut here, &mut seen).await;
+    seen.dedup();
+    assert_eq!(seen, ["relayed", "delivered", "read"], "it only goes forward");
     pair.stop().await;
 }
 

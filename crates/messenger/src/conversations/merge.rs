@@ -164,7 +164,12 @@ async fn new_group(conn: &mut Conn, place: &Place<'_>, told: Told) -> Result<Mer
     let verdicts = group.play(&told.entries);
     let here = |id: UserId| told.user(id).is_some_and(|user| user.app == *place.own);
     if !group.seats.iter().any(|(user, seat)| here(*user) && seat.left_at.is_none()) {
-        return Ok(Merge::Refused("nobody_here"));
+        // Whoever has added somebody here, though as things stand they might not, may yet tell of the group as one that
+        // is: then this is what is missing there.
+        let adds =
+            |entry: &Entry| matches!(entry.change.deed, Deed::Add { user, .. } if here(user));
+        let added = told.entries.iter().any(adds);
+        return Ok(if added { early(place, "nobody_here") } else { Merge::Refused("nobody_here") });
     }
     let invites = |(entry, verdict): (&Entry, &Verdict)| {
         let adds = matches!(entry.change.deed, Deed::Add { user, .. } if here(user));
