@@ -176,6 +176,7 @@ fn others() -> Vec<Row> {
         row("patch", "/api/admin/settings/", json!({ "PAGE_SIZE": 20 }), admins(200)),
         row("get", "/api/admin/audit/", none(), admins(200)),
         row("get", "/api/schema/", none(), all(200)),
+        row("get", "/api/about/", none(), all(200)),
         row("get", "/health/live", none(), all(200)),
         row("get", "/health/ready", none(), all(200)),
     ];
