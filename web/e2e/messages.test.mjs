@@ -123,3 +123,27 @@ test('a long history is read upwards without losing the place', async () => {
   await eventually(() => log(page).getByText('Number 119', { exact: true }).isVisible(), 'the latest message');
   assert.deepEqual(page.faults, []);
 });
+
+test('a search marks what it finds and leads to the message, however old it is', async () => {
+  const ida = await Client.join(APPS.a, 'ida', { first_name: 'Ida' });
+  const jonas = await Client.join(APPS.a, 'jonas', { first_name: 'Jonas' });
+  const { conversation } = await jonas.send(ida.username, 'The password of the vault is a secret');
+  for (let number = 0; number < 70; number++) await jonas.say(conversation, `Chatter ${number}`);
+  const page = await open(browser, APPS.a);
+  await logIn(page, 'ida');
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox').fill('vault');
+  await page.getByRole('option', { name: 'Search messages for “vault”' }).click();
+  await page.getByRole('mark').getByText('vault').waitFor();
+  await page.getByRole('article').getByRole('link', { name: 'Jonas' }).click();
+  const found = log(page).getByText('The password of the vault');
+  await eventually(() => found.isVisible(), 'the message');
+  await eventually(() => found.evaluate((text) => text.getBoundingClientRect().top > 0 && text.getBoundingClientRect().bottom < innerHeight), 'it on the screen');
+
+  await page.goto('/search');
+  await page.getByLabel('From').selectOption({ label: 'Jonas' });
+  await page.getByText('20 messages and more').waitFor();
+  await page.getByLabel('Until').fill('2020-01-01');
+  await page.getByText('Nothing found').waitFor();
+  assert.deepEqual(page.faults, []);
+});

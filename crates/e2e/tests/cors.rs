@@ -191,7 +191,7 @@ async fn every_answer_has_the_security_headers(database: Database) {
             (nobody.request(Method::GET, ME), 401),
             (post("/api/auth/login/").json(&login), 401),
             (post("/api/auth/login/").header("origin", foreign).json(&cookie), 403),
-            (get("/"), 404),
+            (get("/nothing"), 404),
             (get("/api/nothing/"), 404),
             (get("/static/nothing.js"), 404),
             (post(ME), 405),

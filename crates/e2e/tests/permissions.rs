@@ -177,6 +177,7 @@ fn others() -> Vec<Row> {
         row("get", "/api/admin/audit/", none(), admins(200)),
         row("get", "/api/about/", none(), all(200)),
         row("get", "/api/schema/", none(), all(200)),
+        row("get", "/api/about/", none(), all(200)),
         row("get", "/health/live", none(), all(200)),
         row("get", "/health/ready", none(), all(200)),
     ];

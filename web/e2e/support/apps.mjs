@@ -64,7 +64,7 @@ async function call(app, method, path, body, token) {
 }
 
 /** Asks until something is true, for as long as a person would wait. */
-export async function eventually(ask, what = 'it', seconds = 20) {
+export async function eventually(ask, what = 'it', seconds = 30) {
   const end = Date.now() + seconds * 1000;
   let last;
   while (Date.now() < end) {

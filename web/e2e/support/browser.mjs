@@ -18,7 +18,7 @@ export async function launch() {
 /** A window of its own, with its own cookies. Whatever the page complains of ends up in `faults`. */
 export async function open(browser, app, options = {}) {
   const context = await browser.newContext({ baseURL: app.page, viewport: { width: 1280, height: 800 }, ...options });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const faults = [];
   page.on('pageerror', (error) => faults.push(String(error)));

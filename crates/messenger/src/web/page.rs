@@ -12,7 +12,7 @@ use crate::app::AppState;
 /// the count on the icon, and the preview of a picture that is to be uploaded.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
-     manifest-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+     manifest-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 /// The page of the interface, which makes of the path what it likes.
 const INDEX: &str = "index.html";
