@@ -175,7 +175,6 @@ fn others() -> Vec<Row> {
         row("get", "/api/admin/settings/", none(), admins(200)),
         row("patch", "/api/admin/settings/", json!({ "PAGE_SIZE": 20 }), admins(200)),
         row("get", "/api/admin/audit/", none(), admins(200)),
-        row("get", "/api/about/", none(), all(200)),
         row("get", "/api/schema/", none(), all(200)),
         row("get", "/api/about/", none(), all(200)),
         row("get", "/health/live", none(), all(200)),
