@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use utoipa::PartialSchema;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -155,6 +155,13 @@ pub fn finish(mut api: OpenApi) -> OpenApi {
     }
     let components = api.components.get_or_insert_default();
     components.schemas.insert("Problem".into(), problem());
+    // All of a user is a card as well, so it is not one alone of the two.
+    if let Some(RefOr::T(schema)) = components.schemas.get_mut("ShownUser")
+        && let Schema::OneOf(one) = schema
+    {
+        let either = one.items.iter().cloned().fold(AnyOfBuilder::new(), AnyOfBuilder::item);
+        *schema = either.description(one.description.clone()).into();
+    }
     if let Some(RefOr::T(Schema::Object(message))) = components.schemas.get_mut("Message") {
         message.properties.insert("content_error".into(), content_error());
     }
