@@ -1,11 +1,9 @@
 //! The list of users, over both apps.
 
-#[path = "support/problem.rs"]
-mod problem;
-
 use e2e::{Client, Database, Disturbance, Pair, eventually, on_both_databases};
-use problem::IsProblem;
 use serde_json::{Value, json};
+
+use crate::support::problem::IsProblem;
 
 on_both_databases!(
     a_search_knows_no_case_and_takes_wildcards_literally,

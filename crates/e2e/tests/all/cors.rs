@@ -1,24 +1,17 @@
 //! What browsers are told: whose pages may read the answers, and what they may do with them.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[path = "support/problem.rs"]
-mod problem;
-#[path = "support/raw.rs"]
-mod raw;
-#[allow(dead_code, reason = "every test file needs a part of it")]
-#[path = "support/sql.rs"]
-mod sql;
-
 use std::time::Instant;
 
 use e2e::{Client, Database, Pair, Reply, on_both_databases};
 use http::Method;
-use problem::IsProblem;
-use raw::raw;
 use serde_json::json;
-use sql::Sql;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::support::problem::IsProblem;
+use crate::support::raw::raw;
+use crate::support::sql::Sql;
 
 on_both_databases!(
     a_preflight_is_answered_for_listed_origins_alone,

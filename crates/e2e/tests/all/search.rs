@@ -1,9 +1,5 @@
 //! Search in sealed messages: what is found, by whom, and what never is.
 
-#[allow(dead_code, reason = "every test file needs a part of it")]
-#[path = "support/sql.rs"]
-mod sql;
-
 use std::collections::BTreeSet;
 
 use e2e::{Client, Database, Disturbance, Instance, Pair, Reply, eventually, on_both_databases};
@@ -14,7 +10,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use shared::encryption::Keyring;
-use sql::Sql;
+
+use crate::support::sql::Sql;
 
 on_both_databases!(
     what_was_just_sent_is_found_on_both_apps,

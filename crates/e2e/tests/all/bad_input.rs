@@ -1,22 +1,15 @@
 //! What the apps do with input that is wrong: a clear problem, nothing stored, nothing repeated that may be a secret.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[path = "support/problem.rs"]
-mod problem;
-#[path = "support/raw.rs"]
-mod raw;
-#[allow(dead_code, reason = "every test file needs a part of it")]
-#[path = "support/sql.rs"]
-mod sql;
-
 use e2e::{Client, Database, Pair, Reply, on_both_databases};
 use futures::future::join_all;
 use http::Method;
-use problem::IsProblem;
-use raw::raw;
 use serde_json::{Value, json};
 use shared::encryption::MAX_REQUEST;
-use sql::Sql;
+
+use crate::support::problem::IsProblem;
+use crate::support::raw::raw;
+use crate::support::sql::Sql;
 
 on_both_databases!(
     a_body_that_is_no_json_object_is_refused_everywhere,

@@ -1,14 +1,11 @@
 //! How far a message has come: relayed, delivered, read, or failed; with each recipient, and with the last of them.
 
-#[allow(dead_code, reason = "every test file needs a part of it")]
-#[path = "support/sql.rs"]
-mod sql;
-
 use std::time::Duration;
 
 use e2e::{Client, Database, Disturbance, Pair, eventually, on_both_databases};
 use serde_json::{Value, json};
-use sql::Sql;
+
+use crate::support::sql::Sql;
 
 on_both_databases!(
     a_message_is_relayed_then_delivered_then_read,

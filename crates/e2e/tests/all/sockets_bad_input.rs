@@ -1,16 +1,14 @@
 //! What no well-behaved client would say over a socket, or to get one.
 
-#[path = "support/raw.rs"]
-mod raw;
-
 use std::time::Duration;
 
 use e2e::{Client, Database, Heard, Pair};
-use raw::raw;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
+
+use crate::support::raw::raw;
 
 async fn alone() -> (Pair, Client) {
     let pair = Pair::start(Database::Sqlite).await;

@@ -1,15 +1,10 @@
 //! What admins change while the apps run, and the log of it.
 
-#[path = "support/problem.rs"]
-mod problem;
-#[path = "support/sql.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod sql;
-
 use e2e::{Client, Database, Instance, Pair, eventually, on_both_databases};
-use problem::IsProblem;
 use serde_json::{Value, json};
-use sql::Sql;
+
+use crate::support::problem::IsProblem;
+use crate::support::sql::Sql;
 
 const SETTINGS: &str = "/api/admin/settings/";
 const AUDIT: &str = "/api/admin/audit/";

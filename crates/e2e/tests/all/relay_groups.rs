@@ -1,19 +1,11 @@
 //! What an app takes from a peer about groups, and what comes of what the peer's users may not do.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "every test file needs a part of it")]
-#[path = "support/peer.rs"]
-mod peer;
-#[allow(dead_code, reason = "every test file needs a part of it")]
-#[path = "support/seal.rs"]
-mod seal;
-#[allow(dead_code, reason = "every test file needs a part of it")]
-#[path = "support/sql.rs"]
-mod sql;
-
 use e2e::{Database, on_both_databases};
-use peer::{World, outcomes, user};
 use serde_json::{Value, json};
+
+use crate::support::peer::{World, outcomes, user};
+use crate::support::{peer, seal};
 
 on_both_databases!(
     what_the_users_of_a_peer_may_not_do_comes_to_nothing,

@@ -12,8 +12,8 @@ use shared::id::{ConversationId, EventId, MessageId, StreamId, UserId};
 use shared::relay::EVENTS_PATH;
 use shared::time::{Clock, Timestamp};
 
-use crate::seal::Token;
-use crate::sql::Sql;
+use super::seal::Token;
+use super::sql::Sql;
 
 /// An id that is nobody's.
 pub const OTHER: &str = "0190a5d0-ac96-774b-8cce-b302099a8057";

@@ -1,12 +1,10 @@
 //! How often who may do what, and that nobody is locked out by others.
 
-#[path = "support/problem.rs"]
-mod problem;
-
 use e2e::{Client, Database, Disturbance, Pair, Redis, Reply, Wire, eventually, on_both_databases};
 use http::Method;
-use problem::IsProblem;
 use serde_json::json;
+
+use crate::support::problem::IsProblem;
 
 on_both_databases!(
     a_user_who_sends_too_much_waits_and_nobody_else_does,

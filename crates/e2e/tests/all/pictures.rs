@@ -1,19 +1,15 @@
 //! Profile pictures: what is taken in, what comes out, and how they travel.
 
-#[path = "support/problem.rs"]
-mod problem;
-#[path = "support/raw.rs"]
-mod raw;
-
 use std::io::Cursor;
 
 use bytes::Bytes;
 use e2e::{Client, Database, Disturbance, Pair, Reply, eventually, on_both_databases};
 use http::Method;
 use image::{DynamicImage, GenericImageView, ImageFormat, Rgb, RgbImage};
-use problem::IsProblem;
-use raw::raw;
 use serde_json::Value;
+
+use crate::support::problem::IsProblem;
+use crate::support::raw::raw;
 
 on_both_databases!(
     a_picture_is_made_small_and_shown_safely,

@@ -1,13 +1,11 @@
 //! What browsers are served besides the API: the interface, and nothing in its place.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[path = "support/problem.rs"]
-mod problem;
-
 use e2e::{Client, Database, Pair, Reply, on_both_databases};
 use http::Method;
-use problem::IsProblem;
 use serde_json::json;
+
+use crate::support::problem::IsProblem;
 
 on_both_databases!(
     a_browser_gets_the_page_wherever_it_goes,

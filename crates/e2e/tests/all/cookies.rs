@@ -1,21 +1,14 @@
 //! Sessions of browsers: tokens in cookies alone, and no page acts for its visitor that may not.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/browser.rs"]
-mod browser;
-#[path = "support/problem.rs"]
-mod problem;
-#[allow(dead_code, reason = "every test file needs a part of it")]
-#[path = "support/sql.rs"]
-mod sql;
-
-use browser::{Browser, PASSWORD};
 use e2e::{Database, Pair, ProcessPair, Reply, on_both_databases};
 use http::Method;
-use problem::IsProblem;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
-use sql::Sql;
+
+use crate::support::browser::{Browser, PASSWORD};
+use crate::support::problem::IsProblem;
+use crate::support::sql::Sql;
 
 on_both_databases!(
     every_cookie_has_exactly_its_flags,

@@ -2,32 +2,21 @@
 //! as AppB, straight to AppA.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[path = "support/peer.rs"]
-mod peer;
-#[path = "support/problem.rs"]
-mod problem;
-#[path = "support/raw.rs"]
-mod raw;
-#[path = "support/seal.rs"]
-mod seal;
-#[allow(dead_code, reason = "every test file needs a part of it")]
-#[path = "support/sql.rs"]
-mod sql;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use e2e::{Client, Database, Pair, Reply, eventually, on_both_databases};
 use futures::future::join_all;
 use http::Method;
 use jsonwebtoken::{Algorithm, Header};
-use peer::{OTHER, World, claims, header, outcomes, sign, user};
-use problem::IsProblem;
-use raw::raw;
-use seal::Token;
 use serde_json::{Value, json};
 use shared::id::StreamId;
 use shared::relay::{EVENTS_PATH, MAX_BATCH};
 use shared::time::Timestamp;
+
+use crate::support::peer::{OTHER, World, claims, header, outcomes, sign, user};
+use crate::support::problem::IsProblem;
+use crate::support::raw::raw;
+use crate::support::seal::Token;
 
 on_both_databases!(
     only_a_request_that_a_peer_has_signed_is_taken,

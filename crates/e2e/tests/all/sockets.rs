@@ -1,15 +1,12 @@
 //! Sockets: who gets one, what they are told, and how they end.
 
-#[path = "support/browser.rs"]
-#[expect(dead_code, reason = "sockets need little of a browser")]
-mod browser;
-
 use std::time::{Duration, Instant};
 
-use browser::Browser;
 use e2e::{Client, Database, Pair, Socket, eventually, on_both_databases};
 use http::Method;
 use serde_json::{Value, json};
+
+use crate::support::browser::Browser;
 
 on_both_databases!(
     a_message_is_pushed_to_both_sides_with_its_text,

@@ -1,11 +1,9 @@
 //! Profiles, and the people who manage others.
 
-#[path = "support/problem.rs"]
-mod problem;
-
 use e2e::{Client, Database, PASSWORD, Pair, eventually, on_both_databases};
-use problem::IsProblem;
 use serde_json::{Value, json};
+
+use crate::support::problem::IsProblem;
 
 on_both_databases!(
     a_profile_holds_what_its_owner_writes,

@@ -1,12 +1,10 @@
 //! Groups: who may change what, what those who leave see, and that both apps come to agree.
 
-#[path = "support/problem.rs"]
-mod problem;
-
 use e2e::{Client, Database, Disturbance, Pair, Reply, eventually, on_both_databases};
 use http::Method;
-use problem::IsProblem;
 use serde_json::{Value, json};
+
+use crate::support::problem::IsProblem;
 
 on_both_databases!(
     a_group_grows_shrinks_and_is_renamed_from_both_apps,

@@ -2,17 +2,14 @@
 //!
 //! A route that is not in the table fails the test, so that none is forgotten.
 
-#[path = "support/sql.rs"]
-#[expect(dead_code, reason = "an admin is all that is made by SQL here")]
-mod sql;
-
 use std::collections::BTreeSet;
 
 use e2e::{Client, Database, Pair, on_both_databases};
 use http::{Method, header};
 use messenger::openapi::description;
 use serde_json::{Value, json};
-use sql::Sql;
+
+use crate::support::sql::Sql;
 
 on_both_databases!(everybody_may_do_what_the_table_says, nothing_protected_is_set_by_a_body);
 

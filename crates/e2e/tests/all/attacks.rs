@@ -1,15 +1,6 @@
 //! What attackers try: forged and stolen tokens, other people's ids, moved and broken ciphertext, floods.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[path = "support/problem.rs"]
-mod problem;
-#[allow(dead_code, reason = "every test file needs a part of it")]
-#[path = "support/seal.rs"]
-mod seal;
-#[allow(dead_code, reason = "every test file needs a part of it")]
-#[path = "support/sql.rs"]
-mod sql;
-
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -18,11 +9,12 @@ use e2e::{Client, Database, Pair, Reply, eventually, on_both_databases};
 use futures::future::join_all;
 use http::Method;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use problem::IsProblem;
-use seal::Token;
 use serde_json::{Value, json};
 use shared::encryption::{Field, FieldCipher, Keyring};
-use sql::Sql;
+
+use crate::support::problem::IsProblem;
+use crate::support::seal::Token;
+use crate::support::sql::Sql;
 
 on_both_databases!(
     a_forged_access_token_is_refused,

@@ -1,0 +1,8 @@
+//! What several of the tests need.
+
+pub mod browser;
+pub mod peer;
+pub mod problem;
+pub mod raw;
+pub mod seal;
+pub mod sql;
