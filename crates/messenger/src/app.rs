@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shared::address::AppName;
-use shared::encryption::{KeyId, KeyringError};
+use shared::encryption::{KeyId, Keyring, KeyringError};
 use shared::time::Clock;
 
 use crate::accounts::Accounts;
@@ -12,6 +12,7 @@ use crate::conversations::Memberships;
 use crate::db::{self, Db};
 use crate::http::{Cursors, Origins, Proxies};
 use crate::idempotency::Idempotency;
+use crate::keys;
 use crate::limits::Limits;
 use crate::messages::Outgoing;
 use crate::pictures::Pictures;
@@ -40,6 +41,8 @@ pub struct App {
     pub clock: Clock,
     /// Passwords, tokens and sessions.
     pub accounts: Accounts,
+    /// The names of the keys of its ring, the sealing one first.
+    pub keys: Vec<KeyId>,
     /// Who is who, here and at the peers.
     pub directory: Directory,
     /// Requests that are under way and may be repeated.
@@ -99,13 +102,17 @@ impl App {
         let redis = redis.map_err(|_| StartError::Redis)?.map(Arc::new);
         let settings = Arc::new(Settings::new(&config.settings));
         settings.load(&db).await?;
+        let key_ids = Keyring::parse(config.fernet_keys.expose())?.key_ids();
+        let accounts = Accounts::new(config, &db, &clock, &settings).await?;
+        keys::check(&db, &key_ids, clock.wall()).await?;
         clock.raise(crate::relay::last_moment(&db).await?);
         Ok(Arc::new(Self {
             name: config.app.clone(),
             about: About::new(config),
             public_url: config.public_url.clone(),
             origins: Origins::new(config),
-            accounts: Accounts::new(config, &db, &clock, &settings).await?,
+            accounts,
+            keys: key_ids,
             directory: Directory::new(&config.app, &db, &clock),
             idempotency: Idempotency::default(),
             index: Index::start(&db),

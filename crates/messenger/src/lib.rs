@@ -14,6 +14,7 @@ pub mod db;
 pub mod health;
 pub mod http;
 pub mod idempotency;
+pub mod keys;
 pub mod limits;
 pub mod messages;
 pub mod openapi;

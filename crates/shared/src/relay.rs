@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::address::AppName;
-use crate::encryption::{Ciphertext, Terms};
+use crate::encryption::{Ciphertext, KeyId, Terms};
 use crate::id::{ConversationId, EventId, MessageId, StreamId, UserId};
 use crate::models::{ConversationKind, Role, UserCard};
 use crate::time::Timestamp;
@@ -290,6 +290,18 @@ pub enum Outcome {
         /// Why.
         code: String,
     },
+}
+
+/// Where a peer answers which keys it holds.
+pub const KEYS_PATH: &str = "/relay/v1/keys/";
+
+/// Which keys an app holds, by their names. It is asked for before a key is moved to the front or taken out.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Keys {
+    /// Its ring, the sealing one first.
+    pub ring: Vec<KeyId>,
+    /// Those of the ring with which messages are sealed that it holds, and may send.
+    pub in_use: Vec<KeyId>,
 }
 
 /// Where a peer takes signals.

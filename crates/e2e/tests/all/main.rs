@@ -13,6 +13,7 @@ mod faults;
 mod groups;
 mod idempotency;
 mod journey;
+mod keys;
 mod limits;
 mod lists;
 mod openapi;

@@ -3,6 +3,7 @@
 mod create_admin;
 mod healthcheck;
 mod keygen;
+mod keys;
 mod openapi;
 mod reindex;
 mod serve;
@@ -34,6 +35,9 @@ enum Command {
         #[arg(long)]
         env: bool,
     },
+    /// The keys that seal: show, add, promote, reseal, retire.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Print the OpenAPI description of the API.
     Openapi,
     /// Make the search terms of the messages that lack them or have those of another key; also while the app serves.
@@ -60,6 +64,7 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
     };
     match cli.command.unwrap_or(Command::Serve) {
         Command::Keygen { env } => keygen::run(env),
+        Command::Keys(wanted) => with_config(defaults, |config| keys::run(&config, wanted)),
         Command::Openapi => openapi::run(),
         Command::CreateAdmin(wanted) => {
             with_config(defaults, |config| create_admin::run(&config, &wanted))

@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{VARIABLES, capitals};
+use super::{Source, VARIABLES, capitals};
 use crate::settings::TABLE;
 
 /// The variables that count for one app: those of the process, then those of a `.env` file, with the app's own
@@ -10,6 +10,8 @@ use crate::settings::TABLE;
 pub struct Environment {
     vars: BTreeMap<String, String>,
     prefix: String,
+    /// The names that stand in `.env` and not in the process.
+    dot_env: BTreeSet<String>,
     complaints: Vec<String>,
 }
 
@@ -22,17 +24,23 @@ impl Environment {
                 vars.push(pair?);
             }
         }
-        vars.extend(std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }));
-        Ok(Self::new(vars, app))
+        let mut dot_env: BTreeSet<String> = vars.iter().map(|(name, _)| name.clone()).collect();
+        let process: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        for (name, _) in &process {
+            dot_env.remove(name);
+        }
+        vars.extend(process);
+        Ok(Self { dot_env, ..Self::new(vars, app) })
     }
 
     /// These variables, a later one before an earlier one of the same name. An empty one counts as not set.
     pub fn new(vars: impl IntoIterator<Item = (String, String)>, app: &str) -> Self {
         let vars: BTreeMap<_, _> = vars.into_iter().collect();
         let prefix = format!("{}_", capitals(app));
-        let mut environment = Self { vars, prefix, complaints: Vec::new() };
+        let (dot_env, complaints) = (BTreeSet::new(), Vec::new());
+        let mut environment = Self { vars, prefix, dot_env, complaints };
         environment.vars.retain(|_, value| !value.trim().is_empty());
         environment.read_files();
         environment.find_unknown();
@@ -43,6 +51,17 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<&str> {
         let own = self.vars.get(&format!("{}{name}", self.prefix));
         own.or_else(|| self.vars.get(name)).map(|value| value.trim())
+    }
+
+    /// Where the value of a variable comes from, if it has one.
+    pub(super) fn source(&self, name: &str) -> Option<Source> {
+        let names = [format!("{}{name}", self.prefix), name.to_owned()];
+        let name = names.into_iter().find(|name| self.vars.contains_key(name))?;
+        if let Some(path) = self.vars.get(&format!("{name}_FILE")) {
+            return Some(Source::File(path.trim().into()));
+        }
+        let in_file = self.dot_env.contains(&name);
+        Some(if in_file { Source::DotEnv(name) } else { Source::Process(name) })
     }
 
     /// What is wrong with the names and files themselves.

@@ -3,6 +3,7 @@
 mod browsers;
 mod environment;
 mod look;
+mod source;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 pub use browsers::{Browsers, CookieSettings, REFRESH_PATH};
 pub use environment::Environment;
 pub use look::Accent;
+pub use source::Source;
 
 use crate::settings::Setting;
 
@@ -156,6 +158,8 @@ pub struct Config {
     pub database_url: Secret,
     /// The keyring as a list.
     pub fernet_keys: Secret,
+    /// Where the keyring stands.
+    pub fernet_keys_source: Source,
     /// What signs access tokens.
     pub jwt_secret: Secret,
     /// The other apps.
@@ -234,6 +238,9 @@ impl Config {
         if !wrong.is_empty() {
             return Err(ConfigError(wrong));
         }
+        let fernet_keys_source = environment
+            .source("FERNET_KEYS")
+            .unwrap_or_else(|| Source::Process("FERNET_KEYS".to_owned()));
         let give_up_after = Duration::from_secs(give_up);
         Ok(Self {
             app,
@@ -243,6 +250,7 @@ impl Config {
             public_url,
             database_url,
             fernet_keys,
+            fernet_keys_source,
             jwt_secret,
             peers,
             give_up_after,

@@ -7,6 +7,7 @@
 
 mod batch;
 mod error;
+mod patience;
 mod query;
 mod statement;
 mod write;
@@ -27,6 +28,7 @@ use tokio::sync::Notify;
 
 pub use batch::Batcher;
 pub use error::{Error, Result};
+pub use patience::patiently;
 pub use query::{Conn, Insert, Query, Row};
 pub use statement::Statement;
 use write::Writer;

@@ -8,8 +8,8 @@ use shared::address::{AppName, Username};
 use shared::id::UserId;
 use shared::problem::Problem;
 use shared::relay::{
-    Batch, BatchResult, EVENTS_PATH, MAX_LIST, SIGNALS_PATH, Signals, USERS_PATH, UserList,
-    UserState,
+    Batch, BatchResult, EVENTS_PATH, KEYS_PATH, Keys, MAX_LIST, SIGNALS_PATH, Signals, USERS_PATH,
+    UserList, UserState,
 };
 use shared::time::Clock;
 use tokio::sync::OnceCell;
@@ -168,6 +168,12 @@ impl PeerClient {
             tracing::warn!(peer = %self.peer, %user, reason, "the peer cannot be asked for a picture");
         };
         answer.map_err(failed).ok()
+    }
+
+    /// Which keys the peer holds; why that cannot be known, if it cannot.
+    pub async fn keys(&self) -> Result<Keys, String> {
+        let body = self.ask(KEYS_PATH).await?;
+        serde_json::from_slice(&body).map_err(|_| "the answer names no keys".to_owned())
     }
 
     /// The body of the answer to a `GET` that is answered 200.

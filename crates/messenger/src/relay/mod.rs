@@ -9,6 +9,7 @@
 
 mod client;
 mod ingest;
+mod keys;
 mod parked;
 mod receiver;
 mod sender;
@@ -50,6 +51,7 @@ pub const MAX_BODY: usize = 8 * 1024 * 1024;
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(receiver::events))
+        .routes(routes!(keys::keys))
         .routes(routes!(signals::signals))
         .routes(routes!(users::users))
         .routes(routes!(users::picture))
