@@ -1,4 +1,5 @@
-//! The state that handlers share. There is no keyring in it: a handler cannot open a message.
+//! The state that handlers share. Nothing in it can open a message: the keyring opens for the layers alone, and what
+//! [`Recovery`] has of it only says whether a text opens where it stands.
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::messages::Outgoing;
 use crate::pictures::Pictures;
 use crate::realtime::Realtime;
 use crate::receipts::Receipts;
+use crate::recovery::Recovery;
 use crate::redis::Redis;
 use crate::relay::Relay;
 use crate::search::Index;
@@ -61,6 +63,8 @@ pub struct App {
     pub receipts: Receipts,
     /// Who is told at once what happens.
     pub realtime: Realtime,
+    /// What is taken back from peers after a restore.
+    pub recovery: Recovery,
     /// The way to the peers.
     pub relay: Relay,
     /// What admins have set.
@@ -102,7 +106,8 @@ impl App {
         let redis = redis.map_err(|_| StartError::Redis)?.map(Arc::new);
         let settings = Arc::new(Settings::new(&config.settings));
         settings.load(&db).await?;
-        let key_ids = Keyring::parse(config.fernet_keys.expose())?.key_ids();
+        let keyring = Keyring::parse(config.fernet_keys.expose())?;
+        let key_ids = keyring.key_ids();
         let accounts = Accounts::new(config, &db, &clock, &settings).await?;
         keys::check(&db, &key_ids, clock.wall()).await?;
         clock.raise(crate::relay::last_moment(&db).await?);
@@ -122,6 +127,7 @@ impl App {
             cursors: Cursors::new(&config.jwt_secret),
             receipts: Receipts::default(),
             realtime: Realtime::new(config),
+            recovery: Recovery::new(keyring.into()),
             relay: Relay::new(config, &clock),
             limits: Limits::new(&settings, redis.as_ref()),
             proxies: Proxies::new(config.trusted_proxies.clone()),

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod app;
 pub mod audit;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod conversations;
@@ -22,6 +23,7 @@ pub mod pictures;
 pub mod pool;
 pub mod realtime;
 pub mod receipts;
+pub mod recovery;
 pub mod redis;
 pub mod relay;
 pub mod router;

@@ -3,6 +3,7 @@
 //! A file per subject; `cargo test -p e2e --test all journey` runs those of one.
 
 mod attacks;
+mod backup;
 mod bad_input;
 mod canary;
 mod cookies;

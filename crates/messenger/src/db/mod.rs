@@ -119,6 +119,24 @@ impl Db {
         })
     }
 
+    /// A connection that sees everything as it is at its first statement, whatever is written meanwhile;
+    /// [`Db::end_snapshot`] gives it back.
+    pub async fn snapshot(&self) -> Result<Conn> {
+        let mut conn = self.read().await?;
+        conn.run(if conn.is_postgres() {
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        } else {
+            "BEGIN"
+        })
+        .await?;
+        Ok(conn)
+    }
+
+    /// Ends a snapshot.
+    pub async fn end_snapshot(mut conn: Conn) -> Result<()> {
+        conn.run("ROLLBACK").await
+    }
+
     /// Notified after each commit of this process; for one waiter, who looks at what the commits have brought.
     pub fn commits(&self) -> &Arc<Notify> {
         match self {

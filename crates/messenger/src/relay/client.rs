@@ -8,8 +8,8 @@ use shared::address::{AppName, Username};
 use shared::id::UserId;
 use shared::problem::Problem;
 use shared::relay::{
-    Batch, BatchResult, EVENTS_PATH, KEYS_PATH, Keys, MAX_LIST, SIGNALS_PATH, Signals, USERS_PATH,
-    UserList, UserState,
+    Batch, BatchResult, EVENTS_PATH, KEYS_PATH, Keys, MAX_LIST, RECOVERY_PATH, RecoveryRequest,
+    SIGNALS_PATH, Signals, USERS_PATH, UserList, UserState,
 };
 use shared::time::Clock;
 use tokio::sync::OnceCell;
@@ -99,9 +99,14 @@ impl PeerClient {
 
     /// Tells the peer what is only worth knowing now.
     pub async fn signal(&self, signals: &Signals) -> Result<(), Delivery> {
+        let body = serde_json::to_vec(signals).map_err(|e| Delivery::failed(e.to_string()))?;
+        self.post(SIGNALS_PATH, body).await
+    }
+
+    /// Sends what is answered with success and nothing else.
+    async fn post(&self, target: &str, body: Vec<u8>) -> Result<(), Delivery> {
         let failed = Delivery::failed;
-        let body = serde_json::to_vec(signals).map_err(|error| failed(error.to_string()))?;
-        let request = self.request(&Method::POST, SIGNALS_PATH, body, None).await;
+        let request = self.request(&Method::POST, target, body, None).await;
         let request = request.map_err(|problem| failed(problem.to_string()))?;
         let response = request.timeout(LOOKUP).send().await;
         let response = response.map_err(|error| failed(causes(&error)))?;
@@ -111,6 +116,12 @@ impl PeerClient {
         }
         let reason = format!("the peer answered {status}");
         Err(Delivery { reason, retry_after, stale_stream: false })
+    }
+
+    /// Asks the peer to tell again what has happened since the backup that this app was restored from.
+    pub async fn recover(&self, request: &RecoveryRequest) -> Result<(), Delivery> {
+        let body = serde_json::to_vec(request).map_err(|e| Delivery::failed(e.to_string()))?;
+        self.post(RECOVERY_PATH, body).await
     }
 
     /// The peer's user with a name. 503 if the peer cannot be asked.

@@ -34,14 +34,15 @@ use utoipa_axum::routes;
 
 use crate::app::{App, AppState};
 use crate::config::Config;
+use crate::recovery;
 
 pub use client::{Delivery, PeerClient};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
-pub use signed::signer;
+pub use signed::{Signed, signer};
 pub use store::{
     EventKind, NewEvent, append, append_change, append_conversation, append_user, last_moment,
-    last_written,
+    last_written, raise_written,
 };
 
 /// Bytes of a batch of events, at most.
@@ -52,6 +53,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(receiver::events))
         .routes(routes!(keys::keys))
+        .routes(routes!(recovery::recover))
         .routes(routes!(signals::signals))
         .routes(routes!(users::users))
         .routes(routes!(users::picture))
@@ -61,6 +63,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
 /// What the parts of an app share to reach its peers.
 pub struct Relay {
     peers: HashMap<AppName, PeerHandle>,
+    /// After how long an event that cannot be delivered is given up.
+    pub give_up_after: Duration,
 }
 
 /// One peer, as the rest of the app knows it.
@@ -89,7 +93,7 @@ impl Relay {
                 PeerHandle { client, signals: Arc::default(), ingesting: Mutex::default() };
             (peer.name.clone(), handle)
         });
-        Self { peers: peers.collect() }
+        Self { peers: peers.collect(), give_up_after: config.give_up_after }
     }
 
     /// The way to ask a peer something.
