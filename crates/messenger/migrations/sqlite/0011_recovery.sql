@@ -3,7 +3,7 @@ CREATE TABLE restores (
     peer   TEXT NOT NULL PRIMARY KEY,
     id     BLOB NOT NULL,
     since  INTEGER NOT NULL,
-    -- Whether the peer has been asked; until it has told everything, what it gives back is taken.
+    -- Whether the peer has been asked. The row stays until it has told everything, and so long what it gives back is taken.
     asked  BOOLEAN NOT NULL
 ) WITHOUT ROWID;
 

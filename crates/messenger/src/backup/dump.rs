@@ -39,13 +39,14 @@ pub async fn dump(
     let done = match written {
         Ok(done) => closed.map_err(BackupError::from).and_then(|()| {
             lines.file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-            // Fails where there is one by now.
-            fs::hard_link(&beside, &path)?;
+            fs::rename(&beside, &path)?;
             Ok(done)
         }),
         Err(error) => Err(error),
     };
-    fs::remove_file(&beside)?;
+    if done.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
     let (head, foot) = done?;
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?;

@@ -218,7 +218,11 @@ async fn known_group(
     let known = group::entries(conn, id).await?;
     let keys: BTreeSet<_> = known.iter().map(Entry::key).collect();
     let unknown = || told.entries.iter().filter(|entry| !keys.contains(&entry.key()));
-    let may_tell = |entry: &&Entry| entry.app == *place.origin || place.takes_back(&entry.app);
+    let is_lost = |entry: &Entry| {
+        let since = place.recovering.filter(|_| place.takes_back(&entry.app));
+        since.is_some_and(|since| entry.change.at >= since)
+    };
+    let may_tell = |entry: &&Entry| entry.app == *place.origin || is_lost(entry);
     let fresh: Vec<Entry> = unknown().filter(may_tell).cloned().collect();
     if fresh.is_empty() {
         // What others have done they tell themselves; what users of this app have done is known here.

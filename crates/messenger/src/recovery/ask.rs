@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::relay::{Delivery, PeerClient};
 
 /// Asks a peer to tell again what has happened since the backup that this database was restored from, if it was and the
-/// peer has not been asked.
+/// peer has not been asked. To be asked twice changes nothing for the peer.
 pub async fn ask(app: &App, peer: &AppName, client: &PeerClient) -> Result<(), Delivery> {
     let failed = |error: crate::db::Error| Delivery::failed(error.to_string());
     let mut conn = app.db.read().await.map_err(failed)?;
@@ -14,18 +14,19 @@ pub async fn ask(app: &App, peer: &AppName, client: &PeerClient) -> Result<(), D
     drop(conn);
     let Some((id, since)) = unasked else { return Ok(()) };
     tracing::warn!(%peer, %since, "restored from a backup; asking the peer what has happened since");
-    // Noted before: what the peer tells may come before its answer does. Asked again it begins anew.
-    let (name, marked) = (peer.clone(), id);
-    let noted =
-        app.db.write(move |conn| Box::pin(async move { store::asked(conn, &name, marked).await }));
-    noted.await.map_err(failed)?;
-    let asked = client.recover(&RecoveryRequest { id, since }).await;
-    if asked.is_err() {
-        let name = peer.clone();
-        let undone = app
-            .db
-            .write(move |conn| Box::pin(async move { store::not_asked(conn, &name, id).await }));
-        undone.await.map_err(failed)?;
+    let understood = client.recover(&RecoveryRequest { id, since }).await?;
+    if !understood {
+        tracing::error!(%peer, "the peer is of a release that gives nothing back");
     }
-    asked
+    let name = peer.clone();
+    let noted = app.db.write(move |conn| {
+        Box::pin(async move {
+            if understood {
+                store::asked(conn, &name, id).await
+            } else {
+                store::end(conn, &name, id).await.map(|_| ())
+            }
+        })
+    });
+    noted.await.map_err(failed)
 }

@@ -44,7 +44,7 @@ impl Recovery {
     pub fn take_back(&self, state: &mut MessageState, since: Timestamp) -> bool {
         let last = state.created_at.max(state.edited_at.unwrap_or(state.created_at));
         let last = last.max(state.deleted_at.unwrap_or(last));
-        if last < since.before(MARGIN) {
+        if last < since {
             return false;
         }
         let Some(token) = state.content.clone() else { return true };

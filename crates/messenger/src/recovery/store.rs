@@ -3,6 +3,7 @@ use shared::id::{ConversationId, MessageId};
 use shared::time::Timestamp;
 use uuid::Uuid;
 
+use super::MARGIN;
 use crate::db::{Conn, Result, Row};
 
 /// Marks that this database was restored from a backup of the moment `since`, and that a peer may have more.
@@ -28,16 +29,17 @@ pub async fn asked(conn: &mut Conn, peer: &AppName, id: Uuid) -> Result<()> {
     conn.sql(UPDATE).bind(peer.to_string()).bind(id).execute().await.map(|_| ())
 }
 
-/// The moment of the backup, while a peer that has been asked gives back what has happened since.
+/// The moment of the backup, less a margin, until a peer has given back what has happened since.
 pub async fn since(conn: &mut Conn, peer: &AppName) -> Result<Option<Timestamp>> {
-    const SELECT: &str = "SELECT since FROM restores WHERE peer = $1 AND asked";
-    conn.sql(SELECT).bind(peer.to_string()).optional(Row::time).await
+    const SELECT: &str = "SELECT since FROM restores WHERE peer = $1";
+    let since = conn.sql(SELECT).bind(peer.to_string()).optional(Row::time).await?;
+    Ok(since.map(|since| since.before(MARGIN)))
 }
 
 /// The peer has given everything back; whether this was about the restore that it was asked about. It has been heard up
 /// to the newest message of its users.
 pub async fn end(conn: &mut Conn, peer: &AppName, id: Uuid) -> Result<bool> {
-    const DELETE: &str = "DELETE FROM restores WHERE peer = $1 AND id = $2 AND asked";
+    const DELETE: &str = "DELETE FROM restores WHERE peer = $1 AND id = $2";
     const HEARD: &str = "UPDATE positions SET heard_to = COALESCE((SELECT max(m.created_at)
             FROM messages m JOIN users u ON u.id = m.sender_id WHERE u.app = $1), heard_to)
         WHERE origin = $1";
@@ -130,7 +132,7 @@ pub struct Piece<'a> {
     pub conversation: ConversationId,
     pub since: Timestamp,
     pub after: (Timestamp, MessageId),
-    pub limit: i64,
+    pub limit: usize,
 }
 
 /// Messages of a conversation that are new or have changed since a moment: those of the peer's users, and those of this
@@ -155,7 +157,7 @@ pub async fn messages(conn: &mut Conn, piece: &Piece<'_>) -> Result<Vec<(Timesta
         .bind(piece.since.micros())
         .bind(piece.peer.to_string())
         .bind(piece.own.to_string())
-        .bind(piece.limit)
+        .bind(i64::try_from(piece.limit).unwrap_or(0))
         .all(|row| Ok((row.time()?, row.id()?)))
         .await
 }
@@ -173,10 +175,4 @@ pub async fn registers(
             AND ((r.origin = $2 AND u.app = $3) OR (r.origin = $3 AND u.app = $2)) ORDER BY r.id";
     let query = conn.sql(SELECT).bind(conversation.uuid()).bind(own.to_string());
     query.bind(peer.to_string()).all(Row::take).await
-}
-
-/// The peer could not be asked.
-pub async fn not_asked(conn: &mut Conn, peer: &AppName, id: Uuid) -> Result<()> {
-    const UPDATE: &str = "UPDATE restores SET asked = FALSE WHERE peer = $1 AND id = $2";
-    conn.sql(UPDATE).bind(peer.to_string()).bind(id).execute().await.map(|_| ())
 }

@@ -80,10 +80,8 @@ async fn next(
     }
     while events.len() < PIECE {
         if let Some(conversation) = telling.conversation {
-            let limit = PIECE - events.len();
-            let (since, after) = (telling.since, telling.told);
-            let limit_number = i64::try_from(limit).unwrap_or(0);
-            let piece = Piece { own, peer, conversation, since, after, limit: limit_number };
+            let (since, after, limit) = (telling.since, telling.told, PIECE - events.len());
+            let piece = Piece { own, peer, conversation, since, after, limit };
             let messages = store::messages(conn, &piece).await?;
             let is_full = messages.len() == limit;
             telling.told = messages.last().copied().unwrap_or(telling.told);

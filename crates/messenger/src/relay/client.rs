@@ -100,28 +100,28 @@ impl PeerClient {
     /// Tells the peer what is only worth knowing now.
     pub async fn signal(&self, signals: &Signals) -> Result<(), Delivery> {
         let body = serde_json::to_vec(signals).map_err(|e| Delivery::failed(e.to_string()))?;
-        self.post(SIGNALS_PATH, body).await
+        self.post(SIGNALS_PATH, body).await?.successful()
     }
 
-    /// Sends what is answered with success and nothing else.
-    async fn post(&self, target: &str, body: Vec<u8>) -> Result<(), Delivery> {
+    /// Asks the peer to tell again what has happened since the backup that this app was restored from; `false` if it
+    /// does not know of such a request.
+    pub async fn recover(&self, request: &RecoveryRequest) -> Result<bool, Delivery> {
+        let body = serde_json::to_vec(request).map_err(|e| Delivery::failed(e.to_string()))?;
+        let answer = self.post(RECOVERY_PATH, body).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(false);
+        }
+        answer.successful().map(|()| true)
+    }
+
+    /// Sends what is answered with a status and nothing else.
+    async fn post(&self, target: &str, body: Vec<u8>) -> Result<Answered, Delivery> {
         let failed = Delivery::failed;
         let request = self.request(&Method::POST, target, body, None).await;
         let request = request.map_err(|problem| failed(problem.to_string()))?;
         let response = request.timeout(LOOKUP).send().await;
         let response = response.map_err(|error| failed(causes(&error)))?;
-        let (status, retry_after) = (response.status(), retry_after(&response));
-        if status.is_success() {
-            return Ok(());
-        }
-        let reason = format!("the peer answered {status}");
-        Err(Delivery { reason, retry_after, stale_stream: false })
-    }
-
-    /// Asks the peer to tell again what has happened since the backup that this app was restored from.
-    pub async fn recover(&self, request: &RecoveryRequest) -> Result<(), Delivery> {
-        let body = serde_json::to_vec(request).map_err(|e| Delivery::failed(e.to_string()))?;
-        self.post(RECOVERY_PATH, body).await
+        Ok(Answered { status: response.status(), retry_after: retry_after(&response) })
     }
 
     /// The peer's user with a name. 503 if the peer cannot be asked.
@@ -221,6 +221,22 @@ impl PeerClient {
             .header(CONTENT_TYPE, "application/json")
             .header("traceparent", format!("00-{}-{span:016x}-01", trace.simple()))
             .body(body))
+    }
+}
+
+/// An answer without a body.
+struct Answered {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+}
+
+impl Answered {
+    fn successful(self) -> Result<(), Delivery> {
+        if self.status.is_success() {
+            return Ok(());
+        }
+        let reason = format!("the peer answered {}", self.status);
+        Err(Delivery { reason, retry_after: self.retry_after, stale_stream: false })
     }
 }
 
