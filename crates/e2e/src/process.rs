@@ -1,6 +1,6 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,6 +229,11 @@ impl Process {
         let _ = child.kill();
         let _ = child.wait();
         false
+    }
+
+    /// A folder of its own beside its database, for what it writes and logs.
+    pub fn folder(&self) -> &Path {
+        self.logs.path()
     }
 
     /// The memory that it occupies, in MiB; 0 if that cannot be known.

@@ -108,7 +108,7 @@ async fn a_restored_app_gets_back_what_its_peer_has_and_nothing_is_doubled(datab
     agree(&group, &alice, &bob).await;
 
     // It is used while the backup is taken.
-    let file = pair.a.storage.folder().join("backup");
+    let file = pair.a.folder().join("backup");
     let file = file.to_str().unwrap().to_owned();
     pair.a.succeed(&["backup", &file]);
 
@@ -154,7 +154,7 @@ async fn a_restored_app_gets_back_what_its_peer_has_and_nothing_is_doubled(datab
         before.insert(conversation.clone(), agree(conversation, one, &bob).await);
     }
     agree(&lost, &erin, &bob).await;
-    let unread = bob_unread(&alice, &direct).await;
+    let unread = unread_by(&alice, &direct).await;
 
     // The hour is lost.
     assert!(pair.a.terminate().await);
@@ -178,7 +178,7 @@ async fn a_restored_app_gets_back_what_its_peer_has_and_nothing_is_doubled(datab
         let path = |id: &str| format!("/api/chats/messages/{id}/");
         let (one, other) = (alice.get(&path(&second)).await, bob.get(&path(&first)).await);
         let known = one.json["status"] == "read" && other.json["status"] == "read";
-        (known && bob_unread(&alice, &direct).await == unread).then_some(())
+        (known && unread_by(&alice, &direct).await == unread).then_some(())
     })
     .await;
     // What somebody wrote whose account is gone is still there for the other, and nobody can take the name.
@@ -212,7 +212,7 @@ async fn a_restored_app_gets_back_what_its_peer_has_and_nothing_is_doubled(datab
 }
 
 /// How many messages somebody has not read in a conversation.
-async fn bob_unread(client: &Client, conversation: &str) -> Value {
+async fn unread_by(client: &Client, conversation: &str) -> Value {
     let path = format!("/api/chats/conversations/{conversation}/");
     client.get(&path).await.expect(200).json["unread_count"].clone()
 }
@@ -228,7 +228,7 @@ async fn a_backup_is_whole_and_its_damage_is_noticed(database: Database) {
     let direct = alice.post("/api/messages/send/", &body).await.expect(201).str("conversation");
     agree(&direct, &alice, &bob).await;
 
-    let folder = pair.a.storage.folder().to_owned();
+    let folder = pair.a.folder().to_owned();
     let said = pair.a.succeed(&["backup", "--json", folder.to_str().unwrap()]);
     let said: Value = serde_json::from_str(&said).unwrap();
     let file = said["file"].as_str().unwrap().to_owned();
