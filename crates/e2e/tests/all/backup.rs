@@ -3,15 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use e2e::{Client, Database, Process, ProcessPair, eventually, on_both_databases};
 use messenger::backup::{LEFT_OUT, TABLES};
 use messenger::db::{Db, Row};
 use serde_json::{Value, json};
 
+use crate::support::peer::{World, outcomes};
+use crate::support::seal::Token;
+
 on_both_databases!(
     a_restored_app_gets_back_what_its_peer_has_and_nothing_is_doubled,
     a_backup_is_whole_and_its_damage_is_noticed,
+    a_peer_speaks_for_users_of_this_app_only_after_a_restore_and_cannot_invent_texts,
 );
 
 const TEXT: &str = "a text that no backup shows";
@@ -296,6 +301,63 @@ async fn a_backup_is_whole_and_its_damage_is_noticed(database: Database) {
     pair.a.start().await;
     alice.log_in().await;
     agree(&direct, &alice, &bob).await;
+}
+
+async fn a_peer_speaks_for_users_of_this_app_only_after_a_restore_and_cannot_invent_texts(
+    database: Database,
+) {
+    let world = World::new(database).await;
+    let now = world.clock.now();
+    let alice = world.card["id"].as_str().unwrap();
+    let bob = world.bob["id"].as_str().unwrap();
+    // A message in the name of Alice, sealed for one sender.
+    let told = |sealed_for: &str, text: &str| {
+        let mut message = world.message(text);
+        let id = message["id"].as_str().unwrap().to_owned();
+        let token = Token::seal(world.keys(), &id, sealed_for, 0, text);
+        message["content"] = json!(token.wire());
+        message["sender"] = json!(alice);
+        message
+    };
+    let of_before = |mut message: Value| {
+        message["created_at"] = json!(now.before(Duration::from_hours(2)));
+        message
+    };
+    let sealed_elsewhere = |ring: &str| {
+        let mut message = world.message("x");
+        let id = message["id"].as_str().unwrap().to_owned();
+        message["content"] = json!(Token::seal(ring, &id, alice, 0, "x").wire());
+        message["sender"] = json!(alice);
+        message
+    };
+    let deliver = async |seq: i64, message: Value| {
+        outcomes(&world.deliver(vec![world.message_event(seq, message)]).await).remove(0)
+    };
+    assert_eq!(deliver(2, told(alice, "not restored")).await, "not_your_user");
+
+    let db = Db::open(&world.pair.a.storage.url).await.unwrap();
+    let begin = db.write(move |conn| {
+        Box::pin(async move { messenger::recovery::begin(conn, "app-b", now, now).await })
+    });
+    begin.await.unwrap();
+    let select = "SELECT id FROM restores WHERE peer = 'app-b'";
+    let restore: uuid::Uuid = db.read().await.unwrap().sql(select).one(Row::take).await.unwrap();
+    db.close().await;
+    let other_ring = shared::encryption::Keyring::generate_key();
+    assert_eq!(deliver(3, told(alice, "what was lost")).await, "stored");
+    assert_eq!(deliver(4, told(bob, "sealed by another")).await, "not_your_user");
+    assert_eq!(deliver(5, sealed_elsewhere(&other_ring)).await, "not_your_user");
+    assert_eq!(deliver(6, of_before(told(alice, "of before"))).await, "not_your_user");
+    let end = async |seq: i64, id: uuid::Uuid| {
+        let body = json!({ "type": "recovered", "data": { "id": id } });
+        outcomes(&world.deliver(vec![world.event(seq, &body)]).await).remove(0)
+    };
+    assert_eq!(end(7, uuid::Uuid::nil()).await, "stored");
+    assert_eq!(deliver(8, told(alice, "and more of it")).await, "stored");
+    assert_eq!(end(9, restore).await, "stored");
+    assert_eq!(deliver(10, told(alice, "too late")).await, "not_your_user");
+    assert_eq!(world.seen().await, ["what was lost", "and more of it"]);
+    world.pair.stop().await;
 }
 
 #[tokio::test]
