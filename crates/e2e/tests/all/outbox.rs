@@ -96,6 +96,8 @@ async fn a_message_that_has_expired_reaches_its_reader_unread_when_it_is_sent_ag
     let read = format!("/api/chats/conversations/{conversation}/read/");
     bob.post(&read, &json!({ "message": after["id"] })).await.expect(200);
 
+    // What is told of a reader concerns what they have read past, too.
+    status(&alice, &after, |status| status == "read").await;
     let mut socket = alice.socket().await;
     let retry = format!("{OUTBOX}{id}/retry/");
     let retried = admin.post(&retry, &json!({})).await.expect(200).json;

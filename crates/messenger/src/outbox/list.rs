@@ -28,6 +28,7 @@ pub struct OutboxParams {
 #[utoipa::path(
     get,
     path = "/",
+    operation_id = "list_outbox",
     tag = "Admin",
     summary = "List the outbox",
     description = "What waits for the peers, and which messages have failed for them, the oldest first. No texts are in it.",

@@ -24,6 +24,7 @@ pub struct RetryAll {
 #[utoipa::path(
     post,
     path = "/retry",
+    operation_id = "retry_outbox",
     tag = "Admin",
     summary = "Retry what has failed",
     description = "Queues all messages again that have failed, or those of one peer or reason, and tries the peers at once, \

@@ -13,6 +13,7 @@ use crate::http::{Json, PathId};
 #[utoipa::path(
     post,
     path = "/{id}/retry",
+    operation_id = "retry_outbox_entry",
     tag = "Admin",
     summary = "Retry one entry",
     description = "Queues a message again that has failed; what is waiting already stays where it is. Either way its peer is \

@@ -67,6 +67,7 @@ pub struct PeerError {
 #[utoipa::path(
     get,
     path = "/",
+    operation_id = "list_peers",
     tag = "Admin",
     summary = "List the peers",
     description = "The other apps by name: whether they can be reached, and what waits for them. A peer that nothing is sent to \
