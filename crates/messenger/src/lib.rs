@@ -19,6 +19,8 @@ pub mod keys;
 pub mod limits;
 pub mod messages;
 pub mod openapi;
+pub mod outbox;
+pub mod peers;
 pub mod pictures;
 pub mod pool;
 pub mod realtime;

@@ -118,7 +118,9 @@ pub async fn clear_derived(conn: &mut Conn, now: Timestamp) -> Result<()> {
     const BEGIN: &str = "INSERT INTO event_log (kind, conversation_id, subject, created_at)
         VALUES (0, $1, $1, $2)";
     const PRUNE: &str = "DELETE FROM event_log WHERE seq < (SELECT max(seq) FROM event_log)";
-    for table in ["search_queue", "search_documents", "socket_tickets", "leases", "recoveries"] {
+    for table in
+        ["search_queue", "search_documents", "socket_tickets", "leases", "peers", "recoveries"]
+    {
         clear(conn, table).await?;
     }
     if !conn.is_postgres() {

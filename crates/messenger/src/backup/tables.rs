@@ -37,6 +37,7 @@ pub const LEFT_OUT: &[&str] = &[
     "event_log",
     "socket_tickets",
     "leases",
+    "peers",
     "restores",
     "recoveries",
 ];
@@ -166,7 +167,10 @@ pub const TABLES: &[Table] = &[
             ("terms", Bytes),
         ],
     ),
-    table("failures", &[("message_id", Id), ("app", Text), ("reason", Text)]),
+    table(
+        "failures",
+        &[("message_id", Id), ("app", Text), ("reason", Text), ("failed_at", Number)],
+    ),
     table(
         "receipts",
         &[

@@ -8,7 +8,7 @@ use crate::relay::{Delivery, PeerClient};
 /// Asks a peer to tell again what has happened since the backup that this database was restored from, if it was and the
 /// peer has not been asked. To be asked twice changes nothing for the peer.
 pub async fn ask(app: &App, peer: &AppName, client: &PeerClient) -> Result<(), Delivery> {
-    let failed = |error: crate::db::Error| Delivery::failed(error.to_string());
+    let failed = |error: crate::db::Error| Delivery::internal(&error);
     let mut conn = app.db.read().await.map_err(failed)?;
     let unasked = store::unasked(&mut conn, peer).await.map_err(failed)?;
     drop(conn);

@@ -11,11 +11,11 @@ use shared::encryption::{KeyId, Keyring};
 use zeroize::Zeroizing;
 
 use super::Manner;
-use crate::config::{Config, Source};
+use crate::config::{Config, RingPlace};
 
 /// The keys as texts, and where they stand.
 pub struct Ring {
-    source: Source,
+    place: RingPlace,
     keys: Vec<Zeroizing<String>>,
 }
 
@@ -24,7 +24,7 @@ impl Ring {
     pub fn of(config: &Config) -> Self {
         let keys = config.fernet_keys.expose().split(',');
         let keys = keys.map(|key| Zeroizing::new(key.trim().to_owned())).collect();
-        Self { source: config.fernet_keys_source.clone(), keys }
+        Self { place: config.ring_place.clone(), keys }
     }
 
     /// The names of the keys, in their order.
@@ -86,15 +86,15 @@ impl Ring {
 
     fn write(&self) -> Result<String, String> {
         let list = self.list();
-        let (path, text) = match &self.source {
-            Source::File(path) => (path.clone(), Zeroizing::new(format!("{}\n", list.as_str()))),
-            Source::DotEnv(name) => {
+        let (path, text) = match &self.place {
+            RingPlace::File(path) => (path.clone(), Zeroizing::new(format!("{}\n", list.as_str()))),
+            RingPlace::DotEnv(name) => {
                 let path = PathBuf::from(".env");
                 let before = fs::read_to_string(&path).map(Zeroizing::new);
                 let before = before.map_err(|error| format!(".env cannot be read: {error}"))?;
                 (path, with_line(&before, name, &list)?)
             }
-            Source::Process(name) => {
+            RingPlace::Process(name) => {
                 return Err(format!(
                     "{name} is set in the environment of the process, which cannot be changed from here; \
                      --print shows what to set it to"
