@@ -4,7 +4,6 @@ use std::fmt::Write;
 use serde::Serialize;
 use shared::encryption::KeyId;
 
-use super::peers;
 use super::ring::Ring;
 use crate::config::Config;
 use crate::db::Db;
@@ -32,7 +31,7 @@ pub async fn list(config: &Config, json: bool) -> Result<String, String> {
     let mut usage = keys::usage(&mut conn, &ring).await.map_err(database)?;
     drop(conn);
     db.close().await;
-    let answers = peers::ask(config).await;
+    let answers = keys::ask_peers(config).await;
     let mut lines = Vec::new();
     let mut line = |key: KeyId, position: Option<usize>, usage: Usage| {
         let holds = answers.iter().map(|answer| {

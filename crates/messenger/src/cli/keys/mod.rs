@@ -2,7 +2,6 @@
 
 mod add;
 mod list;
-mod peers;
 mod promote;
 mod reseal;
 mod retire;

@@ -1,7 +1,7 @@
 use shared::encryption::KeyId;
 
+use super::Manner;
 use super::ring::Ring;
-use super::{Manner, peers};
 use crate::config::Config;
 use crate::db::Db;
 use crate::keys;
@@ -25,7 +25,7 @@ pub async fn promote(
              or those that have not been could not open what the others seal"
         ));
     }
-    for answer in peers::ask(config).await {
+    for answer in keys::ask_peers(config).await {
         let peer = &answer.peer;
         match answer.keys {
             Ok(keys) if keys.ring.contains(&id) => {}

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::relay::PeerClient;
 
 /// What a peer says of its keys, or why it cannot be asked.
-pub struct Answer {
+pub struct PeerKeys {
     /// Which peer.
     pub peer: AppName,
     /// Its answer.
@@ -14,11 +14,11 @@ pub struct Answer {
 }
 
 /// Asks all peers which keys they hold.
-pub async fn ask(config: &Config) -> Vec<Answer> {
+pub async fn ask_peers(config: &Config) -> Vec<PeerKeys> {
     let mut answers = Vec::with_capacity(config.peers.len());
     for peer in &config.peers {
         let client = PeerClient::new(&config.app, peer, Clock::system());
-        answers.push(Answer { peer: peer.name.clone(), keys: client.keys().await });
+        answers.push(PeerKeys { peer: peer.name.clone(), keys: client.keys().await });
     }
     answers
 }
