@@ -83,6 +83,7 @@ test('every page is accessible and fits, in both themes and widths', async () =>
     ['settings-appearance', '/settings/appearance', 'text:Dark'],
     ['admin-users', '/admin/users', 'text:nora@example.org'],
     ['admin-settings', '/admin/settings', 'text:PAGE_SIZE'],
+    ['admin-outbox', '/admin/outbox', 'text:Nothing has failed'],
     ['admin-audit', '/admin/audit', 'text:Command line'],
     ['missing', '/c/0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11', 'text:This conversation is not here'],
     ['nowhere', '/nowhere', 'text:There is nothing here'],

@@ -1,6 +1,6 @@
 // The two apps, and what people do with them without a browser.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { dirname } from 'node:path';
 
 /** Where a browser opens an app: each has a host name of its own, so that they share no cookies. */
@@ -85,7 +85,24 @@ export async function eventually(ask, what = 'it', seconds = 30) {
 
 /** Gives somebody the rights of an admin, as an operator does it. */
 export function promote(app, username) {
+  execFileSync(binaryOf(app), ['create-admin', '--promote', '--username', username], { cwd: app.folder });
+}
+
+/** Ends an app, and comes back when it does not answer any more. */
+export async function halt(app) {
+  process.kill(app.pid, 'SIGTERM');
+  const answers = () => fetch(`${app.api}/health/live`).then(() => true, () => false);
+  await eventually(async () => !(await answers()), `the end of ${app.name}`, 60);
+}
+
+/** Starts an app again that was ended; whoever does has to end it. */
+export async function start(app) {
+  const child = spawn(binaryOf(app), ['serve'], { cwd: app.folder, stdio: 'ignore' });
+  app.pid = child.pid;
+  await eventually(() => fetch(`${app.api}/health/ready`).then((answer) => answer.ok), `the start of ${app.name}`, 60);
+}
+
+function binaryOf(app) {
   const folder = process.env.CARGO_TARGET_DIR ?? new URL('../../../target', import.meta.url).pathname;
-  const binary = `${process.env.BIN ?? `${folder}/debug`}/${app.name}`;
-  execFileSync(binary, ['create-admin', '--promote', '--username', username], { cwd: app.folder });
+  return `${process.env.BIN ?? `${folder}/debug`}/${app.name}`;
 }
