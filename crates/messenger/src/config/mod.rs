@@ -320,10 +320,10 @@ mod tests {
 
     #[test]
     fn what_contradicts_each_other_is_found_and_named() {
+        type Case<'a> = (&'a [(&'a str, &'a str)], Level, &'a str);
         use Level::{Error, Warning};
         let (https, sqlite) = (("PUBLIC_URL", "https://a.example.org"), "sqlite://x.db");
         let secret = "s".repeat(32);
-        type Case<'a> = (&'a [(&'a str, &'a str)], Level, &'a str);
         let cases: &[Case] = &[
             (&[https, ("COOKIE_SECURE", "false")], Error, "COOKIE_SECURE"),
             (&[https], Warning, "TRUSTED_PROXIES"),
