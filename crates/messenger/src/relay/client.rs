@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{Method, StatusCode};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use shared::address::{AppName, Username};
@@ -15,7 +16,7 @@ use shared::time::Clock;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::service_token::{BodyDigest, ServiceTokens};
+use super::service_token::{BodyDigest, Refusal, ServiceTokens, Signature, Skew};
 use crate::config::Peer;
 use crate::users::UserQuery;
 
@@ -33,6 +34,9 @@ const MAX_ANSWER: usize = 1024 * 1024;
 const MAX_COUNT: i64 = 1_000_000_000;
 /// The longest wait that a peer may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(10);
+
+/// In which a receiver says what time it is there, when it refuses a signature of another time.
+pub(super) const TIME: HeaderName = HeaderName::from_static("relay-time");
 
 /// Talks to one peer: signed requests, no redirects, no proxy from the environment.
 pub struct PeerClient {
@@ -78,14 +82,12 @@ impl PeerClient {
         let failed = Delivery::failed;
         let body = serde_json::to_vec(batch).map_err(|error| failed(error.to_string()))?;
         let trace = batch.events.iter().find_map(|event| event.trace);
-        let request = self.request(&Method::POST, EVENTS_PATH, body, trace).await;
-        let request = request.map_err(|problem| failed(problem.to_string()))?;
-        let response = request.send().await.map_err(|error| failed(causes(&error)))?;
-        let (status, retry_after) = (response.status(), retry_after(&response));
+        let response = self.send(&Method::POST, EVENTS_PATH, body, trace, BATCH).await;
+        let response = response.map_err(failed)?;
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
         if status != StatusCode::OK {
             let stale_stream = status == StatusCode::CONFLICT;
-            let reason = format!("the peer answered {status}");
-            return Err(Delivery { reason, retry_after, stale_stream });
+            return Err(Delivery { reason: refusal(response).await, retry_after, stale_stream });
         }
         let answer = read(response).await.map_err(failed)?;
         let answer: BatchResult = serde_json::from_slice(&answer).map_err(|_| {
@@ -101,16 +103,13 @@ impl PeerClient {
     pub async fn signal(&self, signals: &Signals) -> Result<(), Delivery> {
         let failed = Delivery::failed;
         let body = serde_json::to_vec(signals).map_err(|error| failed(error.to_string()))?;
-        let request = self.request(&Method::POST, SIGNALS_PATH, body, None).await;
-        let request = request.map_err(|problem| failed(problem.to_string()))?;
-        let response = request.timeout(LOOKUP).send().await;
-        let response = response.map_err(|error| failed(causes(&error)))?;
-        let (status, retry_after) = (response.status(), retry_after(&response));
-        if status.is_success() {
+        let response = self.send(&Method::POST, SIGNALS_PATH, body, None, LOOKUP).await;
+        let response = response.map_err(failed)?;
+        if response.status().is_success() {
             return Ok(());
         }
-        let reason = format!("the peer answered {status}");
-        Err(Delivery { reason, retry_after, stale_stream: false })
+        let retry_after = retry_after(response.headers());
+        Err(Delivery { reason: refusal(response).await, retry_after, stale_stream: false })
     }
 
     /// The peer's user with a name. 503 if the peer cannot be asked.
@@ -119,16 +118,15 @@ impl PeerClient {
             .append_pair("username", username.as_str())
             .finish();
         let target = format!("{USERS_PATH}?{query}");
-        let request = self.request(&Method::GET, &target, Vec::new(), None).await?;
         let answer = async {
-            let response = request.timeout(LOOKUP).send().await.map_err(|error| causes(&error))?;
+            let response = self.send(&Method::GET, &target, Vec::new(), None, LOOKUP).await?;
             match response.status() {
                 StatusCode::OK => {
                     let card = serde_json::from_slice(&read(response).await?);
                     card.map(Some).map_err(|_| "the answer is not a user".to_owned())
                 }
                 StatusCode::NOT_FOUND => Ok(None),
-                status => Err(format!("the peer answered {status}")),
+                _ => Err(refusal(response).await),
             }
         };
         answer.await.map_err(|reason| {
@@ -172,38 +170,73 @@ impl PeerClient {
 
     /// The body of the answer to a `GET` that is answered 200.
     async fn ask(&self, target: &str) -> Result<Vec<u8>, String> {
-        let request = self.request(&Method::GET, target, Vec::new(), None).await;
-        let request = request.map_err(|problem| problem.to_string())?.timeout(SEARCH);
-        let response = request.send().await.map_err(|error| causes(&error))?;
+        let response = self.send(&Method::GET, target, Vec::new(), None, SEARCH).await?;
         match response.status() {
             StatusCode::OK => read(response).await,
-            status => Err(format!("the peer answered {status}")),
+            _ => Err(refusal(response).await),
         }
     }
 
     /// The digest that the body of a request from this peer must have, if the peer has signed the request.
-    pub(super) fn verify(&self, token: &str, method: &Method, target: &str) -> Option<BodyDigest> {
+    pub(super) fn verify(
+        &self,
+        token: &str,
+        method: &Method,
+        target: &str,
+    ) -> Result<BodyDigest, Refusal> {
         self.tokens.verify(token, method, target)
     }
 
-    async fn request(
+    /// What time it is here, for the peer, whose signature is of another time.
+    pub(super) fn time(&self, skew: &Skew) -> Result<String, Problem> {
+        self.tokens.time(skew)
+    }
+
+    /// Sends a request, and once more if the peer says that it has another time there.
+    async fn send(
         &self,
         method: &Method,
         target: &str,
         body: Vec<u8>,
         trace: Option<Uuid>,
-    ) -> Result<reqwest::RequestBuilder, Problem> {
-        let token = self.tokens.sign(method, target, &body)?;
-        let url = self.url.join(target).map_err(|_| Problem::internal())?;
+        within: Duration,
+    ) -> Result<Response, String> {
+        let body = Bytes::from(body);
+        let first =
+            self.tokens.sign(method, target, &body).map_err(|problem| problem.to_string())?;
+        let response = self.attempt(method, target, body.clone(), trace, within, &first).await?;
+        let time = response.headers().get(TIME).and_then(|time| time.to_str().ok());
+        if response.status() != StatusCode::UNAUTHORIZED
+            || !time.is_some_and(|time| self.tokens.set(&first, time))
+        {
+            return Ok(response);
+        }
+        let second =
+            self.tokens.sign(method, target, &body).map_err(|problem| problem.to_string())?;
+        self.attempt(method, target, body, trace, within, &second).await
+    }
+
+    async fn attempt(
+        &self,
+        method: &Method,
+        target: &str,
+        body: Bytes,
+        trace: Option<Uuid>,
+        within: Duration,
+        signature: &Signature,
+    ) -> Result<Response, String> {
+        let url = self.url.join(target).map_err(|error| error.to_string())?;
         let trace = trace.unwrap_or_else(|| Uuid::from_u128(rand::random()));
         let span = rand::random::<u64>() | 1;
-        let http = self.http().await?;
-        Ok(http
+        let http = self.http().await.map_err(|problem| problem.to_string())?;
+        let request = http
             .request(method.clone(), url)
-            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .header(AUTHORIZATION, format!("Bearer {}", signature.token))
             .header(CONTENT_TYPE, "application/json")
             .header("traceparent", format!("00-{}-{span:016x}-01", trace.simple()))
-            .body(body))
+            .timeout(within)
+            .body(body);
+        request.send().await.map_err(|error| causes(&error))
     }
 }
 
@@ -214,7 +247,6 @@ fn http_client() -> Result<Client, Problem> {
         .redirect(Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT)
-        .timeout(BATCH)
         .tcp_nodelay(true)
         .http1_only()
         .user_agent(concat!("messenger/", env!("CARGO_PKG_VERSION")))
@@ -237,9 +269,32 @@ async fn read(mut response: Response) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+/// What a peer that refuses a request has said: the status, and the code of its problem if it is one of ours.
+async fn refusal(response: Response) -> String {
+    let status = response.status();
+    let body = read(response).await.unwrap_or_default();
+    let problem = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default();
+    let is_code = |code: &&str| {
+        (1..=40).contains(&code.len())
+            && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    match problem["code"].as_str().filter(is_code) {
+        Some(code) => format!("the peer answered {status}: {code}"),
+        None => format!("the peer answered {status}"),
+    }
+}
+
+/// How long a peer asks to wait, in seconds or as a moment by its own clock (RFC 9110 §10.2.3).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let asked = text(RETRY_AFTER)?;
+    let wait = if let Ok(seconds) = asked.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let moment = |text| httpdate::parse_http_date(text).ok();
+        moment(asked)?.duration_since(moment(text(DATE)?)?).unwrap_or_default()
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 /// An error with all its causes, as the outer one rarely says what happened.
@@ -251,4 +306,31 @@ fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_waited_for_as_it_asks_but_not_for_ever() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        for (asked, seconds) in [
+            ("7", Some(7)),
+            ("0", Some(0)),
+            ("99999999999", Some(600)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Sun, 06 Nov 1994 08:49:07 GMT", Some(0)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(600)),
+            ("-1", None),
+            ("99999999999999999999999", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let headers = [(RETRY_AFTER, asked), (DATE, date)];
+            let headers = headers.map(|(name, value)| (name, value.parse().unwrap()));
+            let wait = retry_after(&headers.into_iter().collect());
+            assert_eq!(wait, seconds.map(Duration::from_secs), "{asked}");
+        }
+    }
 }
