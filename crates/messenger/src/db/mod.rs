@@ -7,6 +7,7 @@
 
 mod batch;
 mod error;
+mod patience;
 mod query;
 mod remote;
 mod statement;
@@ -28,6 +29,7 @@ use tokio::sync::Notify;
 
 pub use batch::Batcher;
 pub use error::{Error, Result};
+pub use patience::patiently;
 pub use query::{Conn, Insert, Query, Row};
 pub use remote::Remote;
 pub use statement::Statement;
@@ -126,6 +128,26 @@ impl Db {
             Self::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
             Self::Postgres { pool, .. } => Conn::Postgres(Remote::new(pool.acquire().await?)),
         })
+    }
+
+    /// A connection that sees everything as it is at its first statement, whatever is written meanwhile;
+    /// [`Db::end_snapshot`] gives it back.
+    pub async fn snapshot(&self) -> Result<Conn> {
+        let mut conn = self.read().await?;
+        conn.run(if conn.is_postgres() {
+            // Whoever reads all of it takes long, and holds up nobody.
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+             SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+        } else {
+            "BEGIN"
+        })
+        .await?;
+        Ok(conn)
+    }
+
+    /// Ends a snapshot.
+    pub async fn end_snapshot(mut conn: Conn) -> Result<()> {
+        conn.run("ROLLBACK").await
     }
 
     /// Notified after each commit of this process; for one waiter, who looks at what the commits have brought.

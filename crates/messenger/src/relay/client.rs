@@ -9,13 +9,14 @@ use shared::address::{AppName, Username};
 use shared::id::UserId;
 use shared::problem::Problem;
 use shared::relay::{
-    Batch, BatchResult, EVENTS_PATH, MAX_LIST, SIGNALS_PATH, Signals, USERS_PATH, UserList,
-    UserState,
+    Batch, BatchResult, EVENTS_PATH, KEYS_PATH, Keys, MAX_LIST, RECOVERY_PATH, RecoveryRequest,
+    SIGNALS_PATH, Signals, USERS_PATH, UserList, UserState,
 };
 use shared::time::Clock;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use super::Cause;
 use super::service_token::{BodyDigest, Refusal, ServiceTokens, Signature, Skew};
 use crate::config::Peer;
 use crate::users::UserQuery;
@@ -50,18 +51,45 @@ pub struct PeerClient {
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Delivery {
+    /// What kind of failure it is.
+    pub cause: Cause,
     /// What happened, for the log.
     pub reason: String,
     /// How long the peer asks to wait.
     pub retry_after: Option<Duration>,
-    /// The peer knows a newer stream of this app than the one that was sent.
-    pub stale_stream: bool,
 }
 
 impl Delivery {
     /// A failure for which there is nothing to do but to try again.
-    pub fn failed(reason: String) -> Self {
-        Self { reason, retry_after: None, stale_stream: false }
+    pub fn failed(cause: Cause, reason: String) -> Self {
+        Self { cause, reason, retry_after: None }
+    }
+
+    /// A failure on this side of the wire.
+    pub fn internal(error: &impl ToString) -> Self {
+        Self::failed(Cause::Internal, error.to_string())
+    }
+
+    fn bad_answer(reason: impl Into<String>) -> Self {
+        Self::failed(Cause::BadAnswer, reason.into())
+    }
+
+    /// There was no answer.
+    fn broken(error: &reqwest::Error) -> Self {
+        let cause = if error.is_timeout() { Cause::Timeout } else { Cause::Unreachable };
+        Self::failed(cause, causes(error))
+    }
+
+    /// The answer was another one than the one that was hoped for.
+    async fn answered(response: Response) -> Self {
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        let cause = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Cause::Unauthorized,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Cause::Busy,
+            StatusCode::CONFLICT => Cause::StaleStream,
+            _ => Cause::Rejected,
+        };
+        Self { cause, reason: refusal(response).await, retry_after }
     }
 }
 
@@ -77,39 +105,49 @@ impl PeerClient {
         self.http.get_or_try_init(async || http_client()).await
     }
 
+    /// Where the peer is: scheme, host and port.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Sends a batch and gives the peer's answer to it.
     pub async fn deliver(&self, batch: &Batch) -> Result<BatchResult, Delivery> {
-        let failed = Delivery::failed;
-        let body = serde_json::to_vec(batch).map_err(|error| failed(error.to_string()))?;
+        let body = serde_json::to_vec(batch).map_err(|error| Delivery::internal(&error))?;
         let trace = batch.events.iter().find_map(|event| event.trace);
-        let response = self.send(&Method::POST, EVENTS_PATH, body, trace, BATCH).await;
-        let response = response.map_err(failed)?;
-        let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        if status != StatusCode::OK {
-            let stale_stream = status == StatusCode::CONFLICT;
-            return Err(Delivery { reason: refusal(response).await, retry_after, stale_stream });
+        let response = self.send(&Method::POST, EVENTS_PATH, body, trace, BATCH).await?;
+        if response.status() != StatusCode::OK {
+            return Err(Delivery::answered(response).await);
         }
-        let answer = read(response).await.map_err(failed)?;
+        let answer = read(response).await.map_err(Delivery::bad_answer)?;
         let answer: BatchResult = serde_json::from_slice(&answer).map_err(|_| {
-            failed("the peer answered 200 with something else than a result".into())
+            Delivery::bad_answer("the peer answered 200 with something else than a result")
         })?;
         if answer.stream != batch.stream {
-            return Err(failed("the peer answered for another stream".into()));
+            return Err(Delivery::bad_answer("the peer answered for another stream"));
         }
         Ok(answer)
     }
 
     /// Tells the peer what is only worth knowing now.
     pub async fn signal(&self, signals: &Signals) -> Result<(), Delivery> {
-        let failed = Delivery::failed;
-        let body = serde_json::to_vec(signals).map_err(|error| failed(error.to_string()))?;
-        let response = self.send(&Method::POST, SIGNALS_PATH, body, None, LOOKUP).await;
-        let response = response.map_err(failed)?;
+        let body = serde_json::to_vec(signals).map_err(|error| Delivery::internal(&error))?;
+        let response = self.send(&Method::POST, SIGNALS_PATH, body, None, LOOKUP).await?;
         if response.status().is_success() {
             return Ok(());
         }
-        let retry_after = retry_after(response.headers());
-        Err(Delivery { reason: refusal(response).await, retry_after, stale_stream: false })
+        Err(Delivery::answered(response).await)
+    }
+
+    /// Asks the peer to tell again what has happened since the backup that this app was restored from; `false` if it
+    /// does not know of such a request.
+    pub async fn recover(&self, request: &RecoveryRequest) -> Result<bool, Delivery> {
+        let body = serde_json::to_vec(request).map_err(|error| Delivery::internal(&error))?;
+        let response = self.send(&Method::POST, RECOVERY_PATH, body, None, LOOKUP).await?;
+        match response.status() {
+            status if status.is_success() => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(Delivery::answered(response).await),
+        }
     }
 
     /// The peer's user with a name. 503 if the peer cannot be asked.
@@ -119,7 +157,8 @@ impl PeerClient {
             .finish();
         let target = format!("{USERS_PATH}?{query}");
         let answer = async {
-            let response = self.send(&Method::GET, &target, Vec::new(), None, LOOKUP).await?;
+            let response = self.send(&Method::GET, &target, Vec::new(), None, LOOKUP).await;
+            let response = response.map_err(|failure| failure.reason)?;
             match response.status() {
                 StatusCode::OK => {
                     let card = serde_json::from_slice(&read(response).await?);
@@ -168,9 +207,16 @@ impl PeerClient {
         answer.map_err(failed).ok()
     }
 
+    /// Which keys the peer holds; why that cannot be known, if it cannot.
+    pub async fn keys(&self) -> Result<Keys, String> {
+        let body = self.ask(KEYS_PATH).await?;
+        serde_json::from_slice(&body).map_err(|_| "the answer names no keys".to_owned())
+    }
+
     /// The body of the answer to a `GET` that is answered 200.
     async fn ask(&self, target: &str) -> Result<Vec<u8>, String> {
-        let response = self.send(&Method::GET, target, Vec::new(), None, SEARCH).await?;
+        let response = self.send(&Method::GET, target, Vec::new(), None, SEARCH).await;
+        let response = response.map_err(|failure| failure.reason)?;
         match response.status() {
             StatusCode::OK => read(response).await,
             _ => Err(refusal(response).await),
@@ -200,10 +246,12 @@ impl PeerClient {
         body: Vec<u8>,
         trace: Option<Uuid>,
         within: Duration,
-    ) -> Result<Response, String> {
+    ) -> Result<Response, Delivery> {
         let body = Bytes::from(body);
-        let first =
-            self.tokens.sign(method, target, &body).map_err(|problem| problem.to_string())?;
+        let first = self
+            .tokens
+            .sign(method, target, &body)
+            .map_err(|problem| Delivery::internal(&problem))?;
         let response = self.attempt(method, target, body.clone(), trace, within, &first).await?;
         let time = response.headers().get(TIME).and_then(|time| time.to_str().ok());
         if response.status() != StatusCode::UNAUTHORIZED
@@ -211,8 +259,10 @@ impl PeerClient {
         {
             return Ok(response);
         }
-        let second =
-            self.tokens.sign(method, target, &body).map_err(|problem| problem.to_string())?;
+        let second = self
+            .tokens
+            .sign(method, target, &body)
+            .map_err(|problem| Delivery::internal(&problem))?;
         self.attempt(method, target, body, trace, within, &second).await
     }
 
@@ -224,11 +274,11 @@ impl PeerClient {
         trace: Option<Uuid>,
         within: Duration,
         signature: &Signature,
-    ) -> Result<Response, String> {
-        let url = self.url.join(target).map_err(|error| error.to_string())?;
+    ) -> Result<Response, Delivery> {
+        let url = self.url.join(target).map_err(|error| Delivery::internal(&error))?;
         let trace = trace.unwrap_or_else(|| Uuid::from_u128(rand::random()));
         let span = rand::random::<u64>() | 1;
-        let http = self.http().await.map_err(|problem| problem.to_string())?;
+        let http = self.http().await.map_err(|problem| Delivery::internal(&problem))?;
         let request = http
             .request(method.clone(), url)
             .header(AUTHORIZATION, format!("Bearer {}", signature.token))
@@ -236,7 +286,7 @@ impl PeerClient {
             .header("traceparent", format!("00-{}-{span:016x}-01", trace.simple()))
             .timeout(within)
             .body(body);
-        request.send().await.map_err(|error| causes(&error))
+        request.send().await.map_err(|error| Delivery::broken(&error))
     }
 }
 

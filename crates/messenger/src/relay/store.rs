@@ -6,6 +6,7 @@ use shared::relay::MessageState;
 use shared::time::Timestamp;
 use uuid::Uuid;
 
+use super::give_up::Waits;
 use crate::db::{Conn, Db, Insert, Result, Row};
 use crate::messages::{self, state_columns};
 
@@ -22,12 +23,15 @@ pub enum EventKind {
     Void,
     /// A user of this app who has changed.
     User,
-    /// How far a reader of this app has come.
+    /// How far a reader of this app has come; after a restore of the peer, one of the peer's.
     Receipt,
+    /// The end of what a peer that was restored is told again.
+    Recovered,
 }
 
 impl EventKind {
-    const fn number(self) -> i16 {
+    /// The number that the database holds.
+    pub const fn number(self) -> i16 {
         self as i16
     }
 }
@@ -43,6 +47,7 @@ impl TryFrom<i16> for EventKind {
             Self::Void,
             Self::User,
             Self::Receipt,
+            Self::Recovered,
         ]
         .into_iter()
         .find(|kind| kind.number() == number)
@@ -155,6 +160,16 @@ pub async fn last_written(conn: &mut Conn, peer: &AppName) -> Result<Timestamp> 
     Ok(found.unwrap_or(Timestamp::from_micros(0)))
 }
 
+/// Notes that what this app has written for a peer reaches up to a moment: it has been told so by the peer itself.
+pub async fn raise_written(conn: &mut Conn, peer: &AppName, at: Timestamp) -> Result<()> {
+    const RAISE: &str = "INSERT INTO streams (peer, stream, last_seq, last_at)
+        VALUES ($1, $2, 0, $3) ON CONFLICT (peer) DO UPDATE SET
+            last_at = CASE WHEN streams.last_at < $3 THEN $3 ELSE streams.last_at END";
+    let stream = StreamId::mint(at).uuid();
+    let query = conn.sql(RAISE).bind(peer.to_string()).bind(stream).bind(at.micros());
+    query.execute().await.map(|_| ())
+}
+
 /// The stream to a peer, and the number of its last event; `None` if there has never been one.
 pub async fn stream(conn: &mut Conn, peer: &AppName) -> Result<Option<(StreamId, i64)>> {
     const SELECT: &str = "SELECT stream, last_seq FROM streams WHERE peer = $1";
@@ -201,22 +216,26 @@ pub async fn settle(
     conn.sql(DELETE).bind(peer.to_string()).bind(position).all(read).await
 }
 
-/// Gives up the events from before a moment, and gives their kinds and subjects; their numbers stay in the stream.
+/// Makes waiting events void, and gives their kinds and subjects; their numbers stay in the stream.
 pub async fn give_up(
     conn: &mut Conn,
     peer: &AppName,
-    before: Timestamp,
+    which: Waits,
 ) -> Result<Vec<(EventKind, Uuid)>> {
     const SELECT: &str = "SELECT kind, subject FROM outbox
-        WHERE peer = $1 AND created_at < $2 AND kind <> $3";
-    const UPDATE: &str = "UPDATE outbox SET kind = $3
-        WHERE peer = $1 AND created_at < $2 AND kind <> $3";
-    let void = EventKind::Void.number();
+        WHERE peer = $1 AND kind <> $2 AND created_at < $3 AND seq BETWEEN $4 AND $5";
+    const UPDATE: &str = "UPDATE outbox SET kind = $2
+        WHERE peer = $1 AND kind <> $2 AND created_at < $3 AND seq BETWEEN $4 AND $5";
+    let (before, first, last) = match which {
+        Waits::Since(before) => (before.micros(), 0, i64::MAX),
+        Waits::Seq(seq) => (i64::MAX, seq, seq),
+        Waits::AtAll => (i64::MAX, 0, i64::MAX),
+    };
     let read = |row: &Row| Ok((row.number::<EventKind>()?, row.take()?));
-    let query = conn.sql(SELECT).bind(peer.to_string()).bind(before.micros()).bind(void);
-    let given_up = query.all(read).await?;
-    let query = conn.sql(UPDATE).bind(peer.to_string()).bind(before.micros()).bind(void);
-    query.execute().await?;
+    let query = conn.sql(SELECT).bind(peer.to_string()).bind(EventKind::Void.number());
+    let given_up = query.bind(before).bind(first).bind(last).all(read).await?;
+    let query = conn.sql(UPDATE).bind(peer.to_string()).bind(EventKind::Void.number());
+    query.bind(before).bind(first).bind(last).execute().await?;
     Ok(given_up)
 }
 
