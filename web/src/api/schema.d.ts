@@ -1315,7 +1315,7 @@ export interface components {
          * @description What an event tells of.
          * @enum {string}
          */
-        EntryKind: "message" | "message_change" | "conversation" | "user" | "receipt";
+        EntryKind: "message" | "message_change" | "conversation" | "user" | "receipt" | "recovered";
         /**
          * @description Whether an entry still waits for its peer.
          * @enum {string}

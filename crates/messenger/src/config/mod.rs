@@ -32,7 +32,6 @@ pub use browsers::{Browsers, CookieSettings, REFRESH_PATH};
 pub use effective::Effective;
 pub use environment::Environment;
 pub use finding::{ConfigError, Finding, Level};
-pub use keys::RingPlace;
 pub use look::Accent;
 pub use network::is_private;
 pub use reference::{dot_env, reference};
@@ -104,7 +103,7 @@ pub struct Config {
     /// The keyring as a list.
     pub fernet_keys: Secret,
     /// Where the keyring stands.
-    pub ring_place: RingPlace,
+    pub ring_place: Source,
     /// What signs access tokens.
     pub jwt_secret: Secret,
     /// The other apps.
@@ -324,7 +323,8 @@ mod tests {
         use Level::{Error, Warning};
         let (https, sqlite) = (("PUBLIC_URL", "https://a.example.org"), "sqlite://x.db");
         let secret = "s".repeat(32);
-        let cases: &[(&[(&str, &str)], Level, &str)] = &[
+        type Case<'a> = (&'a [(&'a str, &'a str)], Level, &'a str);
+        let cases: &[Case] = &[
             (&[https, ("COOKIE_SECURE", "false")], Error, "COOKIE_SECURE"),
             (&[https], Warning, "TRUSTED_PROXIES"),
             (&[("TRUSTED_PROXIES", "0.0.0.0/0")], Warning, "TRUSTED_PROXIES"),

@@ -184,7 +184,7 @@ pub(super) struct Taken {
     pub told: BTreeSet<(AppName, ConversationId)>,
     pub users: Vec<Address>,
     pub moved: Vec<Moved>,
-    /// The newest message of this app that the peer has given back.
+    /// The newest message of this app that the peer has given back; not later than now, whatever the peer says.
     pub returned: Option<Timestamp>,
 }
 

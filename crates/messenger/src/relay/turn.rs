@@ -242,14 +242,14 @@ impl Turn<'_> {
                     taken.refused.insert(seq, code);
                 }
             } else if let Some(&place) = places.get(&state.id) {
-                taken.returned = taken.returned.max(since.map(|_| state.created_at));
+                taken.returned = taken.returned.max(since.map(|_| state.created_at.min(self.now)));
                 let known = &mut merged[place];
                 let later = state.deleted_at.is_some() || state.revision > known.revision;
                 if known.deleted_at.is_none() && later {
                     *known = state;
                 }
             } else {
-                taken.returned = taken.returned.max(since.map(|_| state.created_at));
+                taken.returned = taken.returned.max(since.map(|_| state.created_at.min(self.now)));
                 places.insert(state.id, merged.len());
                 merged.push(state);
             }
