@@ -1,6 +1,5 @@
 //! A peer, or what stands before it, that answers what no sound one would, and events that it cannot store.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -27,10 +26,14 @@ struct Impostor {
     state: Arc<Mutex<Says>>,
 }
 
+/// Names and values.
+type Headers = Vec<(&'static str, String)>;
+
 #[derive(Default)]
 struct Says {
-    /// Status, headers and body; the last one again and again.
-    answers: VecDeque<(u16, Vec<(&'static str, String)>, Vec<u8>)>,
+    status: u16,
+    headers: Headers,
+    body: Vec<u8>,
     asked: Vec<(String, Instant)>,
 }
 
@@ -49,22 +52,19 @@ impl Impostor {
         axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
         let mut says = says.lock().unwrap();
         says.asked.push((path, Instant::now()));
-        let (status, headers, body) = match says.answers.len() {
-            0 => (500, Vec::new(), Vec::new()),
-            1 => says.answers[0].clone(),
-            _ => says.answers.pop_front().unwrap(),
-        };
-        let mut response = Response::builder().status(status);
-        for (name, value) in headers {
-            response = response.header(name, value);
+        let mut response = Response::builder().status(says.status);
+        for (name, value) in &says.headers {
+            response = response.header(*name, value);
         }
-        response.body(Body::from(body)).unwrap()
+        response.body(Body::from(says.body.clone())).unwrap()
     }
 
     /// Answers like this from now on.
     fn say(&self, status: u16, headers: &[(&'static str, &str)], body: impl Into<Vec<u8>>) {
-        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        self.state.lock().unwrap().answers = VecDeque::from([(status, headers, body.into())]);
+        let mut says = self.state.lock().unwrap();
+        says.status = status;
+        says.headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        says.body = body.into();
     }
 
     /// When it was asked to take events.
@@ -98,32 +98,29 @@ async fn whatever_a_peer_answers_nothing_is_lost_and_nothing_goes_elsewhere(data
     let elsewhere = format!("http://{}/relay/v1/events/", trap.address);
     let page = "<!doctype html><title>It works!</title>".repeat(100);
     let other = r#"{"stream":"0190a5d0-ac96-774b-8cce-b302099a8057","position":99,"results":[]}"#;
-    let html = [("content-type", "text/html")];
-    let answers: Vec<(u16, &[(&'static str, &str)], Vec<u8>)> = vec![
-        (200, &[], Vec::new()),
-        (200, &html, page.clone().into()),
-        (200, &[], b"{}".to_vec()),
-        (200, &[], b"null".to_vec()),
-        (200, &[], b"\xff\xfe\x00garbage".to_vec()),
-        (200, &[("content-encoding", "gzip")], b"not gzip".to_vec()),
-        (200, &[], vec![b' '; 3 * 1024 * 1024]),
-        (200, &[], other.into()),
-        (204, &[], Vec::new()),
-        (404, &html, page.clone().into()),
-        (413, &html, page.clone().into()),
-        (500, &[], b"{\"code\": \"\\u001b[31m".to_vec()),
-        (502, &html, page.into()),
+    let html: Headers = vec![("content-type", "text/html".to_owned())];
+    let mut answers: Vec<(u16, Headers, Vec<u8>)> = vec![
+        (200, vec![], Vec::new()),
+        (200, html.clone(), page.clone().into()),
+        (200, vec![], b"{}".to_vec()),
+        (200, vec![], b"null".to_vec()),
+        (200, vec![], b"\xff\xfe\x00garbage".to_vec()),
+        (200, vec![("content-encoding", "gzip".to_owned())], b"not gzip".to_vec()),
+        (200, vec![], vec![b' '; 3 * 1024 * 1024]),
+        (200, vec![], other.into()),
+        (204, vec![], Vec::new()),
+        (404, html.clone(), page.clone().into()),
+        (413, html.clone(), page.clone().into()),
+        (500, vec![], b"{\"code\": \"\\u001b[31m".to_vec()),
+        (502, html, page.into()),
     ];
-    let redirects = [301, 302, 303, 307, 308].map(|status| (status, elsewhere.clone()));
+    for status in [301, 302, 303, 307, 308] {
+        answers.push((status, vec![("location", elsewhere.clone())], Vec::new()));
+    }
     let mut expected = vec!["0".to_owned()];
-    let count = answers.len() + redirects.len();
-    for number in 0..count {
-        if let Some((status, headers, body)) = answers.get(number) {
-            impostor.say(*status, headers, body.clone());
-        } else {
-            let (status, location) = &redirects[number - answers.len()];
-            impostor.say(*status, &[("location", location)], Vec::new());
-        }
+    for (number, (status, headers, body)) in answers.into_iter().enumerate() {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        impostor.say(status, &headers, body);
         let before = impostor.asked().len();
         let sent = alice.send("bob@app-b", &format!("a {number}")).await;
         expected.push(format!("a {number}"));
