@@ -1,5 +1,6 @@
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ pub fn run(config: &Config, stack: Stack, findings: &[Finding]) -> ExitCode {
         eprintln!("{}: {error}", config.app);
         return ExitCode::from(2);
     }
+    raise_descriptors();
     for finding in findings {
         tracing::warn!(variable = finding.variable, "{}", finding.message);
     }
@@ -30,6 +32,16 @@ pub fn run(config: &Config, stack: Stack, findings: &[Finding]) -> ExitCode {
             tracing::error!(error, "the app cannot run");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// As many open files as the system lets this process have. What processes begin with is often 1024, for the sake of
+/// programs that use select(2), and each connection is one.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
     }
 }
 

@@ -1,6 +1,9 @@
 //! What several of the tests need.
 
 pub mod browser;
+pub mod cluster;
+pub mod faketime;
+pub mod history;
 pub mod peer;
 pub mod problem;
 pub mod raw;
