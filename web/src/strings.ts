@@ -29,6 +29,7 @@ export const t = {
     admin: 'Administration',
     menu: (name: string) => `Menu of ${name}`,
     logOut: 'Log out',
+    loggedOut: 'You are logged out.',
     skip: 'Skip to the content',
     jump: 'Jump to a person or conversation',
     jumpKeys: (isApple: boolean) => (isApple ? '⌘ K' : 'Ctrl K'),
@@ -41,6 +42,7 @@ export const t = {
     notFoundAbout: 'The address may be mistyped, or you may not see what is there.',
     toConversations: 'Go to your conversations',
     loading: 'Loading',
+    page: 'This page cannot be loaded',
   },
   login: {
     title: (app: string) => `Log in to ${app}`,
@@ -69,6 +71,7 @@ export const t = {
     submitting: 'Creating…',
     have: 'You have an account?',
     logIn: 'Log in',
+    welcome: (name: string) => `Welcome, ${name}. Your account is made.`,
     emailTaken: 'There is an account with this e-mail address.',
     usernameTaken: 'This username is taken.',
   },
