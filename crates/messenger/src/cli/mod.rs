@@ -1,11 +1,16 @@
 //! The command line that both binaries have.
 
+mod completions;
 mod config;
 mod create_admin;
+mod doctor;
 mod healthcheck;
 mod keygen;
+mod migrate;
 mod openapi;
+mod password;
 mod reindex;
+mod reset_password;
 mod serve;
 
 use std::io::Write;
@@ -51,6 +56,28 @@ enum Command {
     },
     /// Make an admin: a new account, or with --promote a user who is there.
     CreateAdmin(create_admin::CreateAdmin),
+    /// Give a user another password, and end all their sessions.
+    ResetPassword(reset_password::ResetPassword),
+    /// Bring the schema of the database up to date, as every start does.
+    Migrate {
+        /// Only say whether it is; exit code 1 if not.
+        #[arg(long)]
+        check: bool,
+        /// Report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look for what is wrong: settings, database, disk, the way to each peer and back; exit code 1 if something is.
+    Doctor {
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the script by which a shell completes these commands.
+    Completions {
+        /// The shell.
+        shell: completions::For,
+    },
     /// Explain, check or show the settings.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -75,10 +102,20 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
         Command::Reindex { all, json } => {
             with_config(defaults, |config| reindex::run(&config, all, json))
         }
-        Command::Config(command) => config::run(defaults, &command),
-        Command::Serve => {
-            examined(defaults, |config, findings| serve::run(&config, stack, findings))
+        Command::ResetPassword(wanted) => {
+            with_config(defaults, |config| reset_password::run(&config, &wanted))
         }
+        Command::Migrate { check, json } => {
+            with_config(defaults, |config| migrate::run(&config, check, json))
+        }
+        Command::Doctor { json } => doctor::run(defaults, json),
+        Command::Completions { shell } => {
+            completions::run(Cli::command().name(defaults.app), defaults.app, shell)
+        }
+        Command::Config(command) => config::run(defaults, &command),
+        Command::Serve => examined(defaults, |config, findings| {
+            serve::run(&config, stack, findings, defaults.app)
+        }),
     }
 }
 
@@ -98,6 +135,19 @@ fn examined(defaults: Defaults, command: impl FnOnce(Config, &[Finding]) -> Exit
         eprintln!("{}: {}", defaults.app, finding.message);
     }
     ExitCode::from(2)
+}
+
+/// Runs a command to its end, and says why if it fails.
+fn block_on(config: &Config, command: impl Future<Output = Result<ExitCode, String>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => Err(error.to_string()),
+    };
+    done.unwrap_or_else(|why| {
+        eprintln!("{}: {why}", config.app);
+        ExitCode::FAILURE
+    })
 }
 
 /// Writes a text to standard output. Whoever has closed the pipe has seen enough.

@@ -10,6 +10,7 @@
 mod client;
 mod ingest;
 mod parked;
+mod reach;
 mod receiver;
 mod sender;
 mod service_token;
@@ -34,7 +35,7 @@ use utoipa_axum::routes;
 use crate::app::{App, AppState};
 use crate::config::Config;
 
-pub use client::{Delivery, PeerClient};
+pub use client::{Delivery, PeerClient, Probe, Refusal, causes};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
 pub use signed::signer;
@@ -52,6 +53,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(receiver::events))
         .routes(routes!(signals::signals))
         .routes(routes!(users::users))
+        .routes(routes!(reach::reach))
         .routes(routes!(users::picture))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
