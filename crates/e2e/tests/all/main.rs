@@ -5,10 +5,12 @@
 mod attacks;
 mod bad_input;
 mod canary;
+mod command_line;
 mod cookies;
 mod cors;
 mod cursors;
 mod directory;
+mod doctor;
 mod faults;
 mod groups;
 mod idempotency;
