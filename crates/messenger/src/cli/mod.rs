@@ -8,7 +8,9 @@ mod healthcheck;
 mod keygen;
 mod migrate;
 mod openapi;
+mod outbox;
 mod password;
+mod peers;
 mod reindex;
 mod reset_password;
 mod serve;
@@ -18,7 +20,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use shared::problem::Problem;
+use shared::time::Clock;
+
+use crate::app::{App, AppState};
 use crate::config::{Config, Defaults, Environment, Examined, Finding, Level};
+use crate::db::Db;
 use crate::router::Stack;
 
 /// A messenger that relays sealed messages to its peers.
@@ -67,6 +74,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Each peer: whether it is reached, what waits for it, and the last error.
+    Peers {
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What waits for the peers, and what has failed for them.
+    #[command(subcommand)]
+    Outbox(outbox::OutboxCommand),
     /// Look for what is wrong: settings, database, disk, the way to each peer and back; exit code 1 if something is.
     Doctor {
         /// Print one JSON document.
@@ -108,6 +124,8 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
         Command::Migrate { check, json } => {
             with_config(defaults, |config| migrate::run(&config, check, json))
         }
+        Command::Peers { json } => with_config(defaults, |config| peers::run(&config, json)),
+        Command::Outbox(command) => with_config(defaults, |config| outbox::run(&config, &command)),
         Command::Doctor { json } => doctor::run(defaults, json),
         Command::Completions { shell } => {
             completions::run(Cli::command().name(defaults.app), defaults.app, shell)
@@ -147,6 +165,21 @@ fn block_on(config: &Config, command: impl Future<Output = Result<ExitCode, Stri
     done.unwrap_or_else(|why| {
         eprintln!("{}: {why}", config.app);
         ExitCode::FAILURE
+    })
+}
+
+/// Opens the database, runs a command with an app over it, and says why if it fails.
+fn opened(
+    config: &Config,
+    command: impl AsyncFnOnce(AppState) -> Result<ExitCode, Problem>,
+) -> ExitCode {
+    block_on(config, async {
+        let db = Db::open(config.database_url.expose()).await;
+        let db = db.map_err(|error| format!("the database cannot be used: {error}"))?;
+        let app = App::new(config, db.clone(), Clock::system()).await;
+        let done = command(app.map_err(|error| error.to_string())?).await;
+        db.close().await;
+        done.map_err(|problem| create_admin::explain(&problem))
     })
 }
 
