@@ -70,6 +70,9 @@ async fn a_healthy_pair_is_well_and_what_is_broken_is_named_with_its_remedy(data
     let secret = shared::encryption::Keyring::generate_key();
     let wrong = examine(&pair.a, "RELAY_SECRET", &secret).await;
     expect_failure(&wrong, "peer", "401", "the same RELAY_SECRET");
+    let other = examine(&pair.a, "FERNET_KEYS", &secret).await;
+    expect_failure(&other, "peer", "app-b lacks the key", "FERNET_KEYS of this app");
+    expect_failure(&other, "peer", "This app lacks the key", "restart this app");
     let nobody = examine(&pair.a, "PEERS", "app-b=http://nobody.invalid:1").await;
     expect_failure(&nobody, "peer", "nobody.invalid is not found", "DNS");
     let strange = examine(&pair.a, "DATABASE_URL", "sqlite:///dev/null/app.db").await;

@@ -1,11 +1,13 @@
 //! The command line that both binaries have.
 
+mod backup;
 mod completions;
 mod config;
 mod create_admin;
 mod doctor;
 mod healthcheck;
 mod keygen;
+mod keys;
 mod migrate;
 mod openapi;
 mod outbox;
@@ -13,9 +15,11 @@ mod password;
 mod peers;
 mod reindex;
 mod reset_password;
+mod restore;
 mod serve;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -50,6 +54,19 @@ enum Command {
         #[arg(long)]
         env: bool,
     },
+    /// The keys that seal: show, add, promote, reseal, retire.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Write everything that the database holds to one file, from one moment; also while the app serves.
+    Backup {
+        /// The file, which must not be there, or a folder in which one is made.
+        place: PathBuf,
+        /// Report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a backup into an empty database, of either kind. The app must be stopped.
+    Restore(restore::Restore),
     /// Print the OpenAPI description of the API.
     Openapi,
     /// Make the search terms of the messages that lack them or have those of another key; also while the app serves.
@@ -110,6 +127,11 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
     };
     match cli.command.unwrap_or(Command::Serve) {
         Command::Keygen { env } => keygen::run(env),
+        Command::Keys(wanted) => with_config(defaults, |config| keys::run(&config, wanted)),
+        Command::Backup { place, json } => {
+            with_config(defaults, |config| backup::run(&config, &place, json))
+        }
+        Command::Restore(wanted) => with_config(defaults, |config| restore::run(&config, &wanted)),
         Command::Openapi => openapi::run(),
         Command::CreateAdmin(wanted) => {
             with_config(defaults, |config| create_admin::run(&config, &wanted))

@@ -102,6 +102,8 @@ pub struct Config {
     pub database_url: Secret,
     /// The keyring as a list.
     pub fernet_keys: Secret,
+    /// Where the keyring stands.
+    pub ring_place: Source,
     /// What signs access tokens.
     pub jwt_secret: Secret,
     /// The other apps.
@@ -174,6 +176,7 @@ impl Config {
             bind: reader.bind(defaults.port),
             database_url: reader.database_url(app.as_str()),
             fernet_keys: reader.fernet_keys(),
+            ring_place: reader.ring_place(),
             jwt_secret: reader.signing_secret("JWT_SECRET"),
             peers: reader.peers(app.as_str()),
             give_up_after: reader.seconds("RELAY_GIVE_UP_SECONDS", 0),

@@ -1,6 +1,8 @@
 //! Whether each peer is there, and this app for each peer.
 
 use jiff::fmt::rfc2822::DateTimeParser;
+use shared::encryption::{KeyId, Keyring};
+use shared::relay::Keys;
 use shared::time::Clock;
 
 use super::Report;
@@ -54,6 +56,35 @@ async fn one(config: &Config, peer: &Peer, serving: bool, report: &mut Report) {
     }
     let far = skew.is_some_and(|skew| skew.abs() > MOST_SECONDS);
     both_ways(name.as_str(), &client, far, serving, report).await;
+    if let (Ok(theirs), Ok(ring)) =
+        (client.keys().await, Keyring::parse(config.fernet_keys.expose()))
+    {
+        rings(name.as_str(), &ring.key_ids(), &theirs, report);
+    }
+}
+
+/// Each app must hold the key that the other seals with.
+fn rings(name: &str, ours: &[KeyId], theirs: &Keys, report: &mut Report) {
+    let lacks =
+        |ring: &[KeyId], key: Option<&KeyId>| key.filter(|key| !ring.contains(key)).copied();
+    let before = report.lines.len();
+    if let Some(key) = lacks(&theirs.ring, ours.first()) {
+        let what = format!(
+            "{name} lacks the key {key}, with which this app seals; it cannot read what is sent to it."
+        );
+        let remedy = "Put the first of the FERNET_KEYS of this app at the end of those of the peer, and restart the peer.";
+        report.fail(AREA, what, remedy);
+    }
+    if let Some(key) = lacks(ours, theirs.ring.first()) {
+        let what = format!(
+            "This app lacks the key {key}, with which {name} seals; it cannot read what it is sent."
+        );
+        let remedy = "Put the first of the FERNET_KEYS of the peer at the end of those of this app, and restart this app.";
+        report.fail(AREA, what, remedy);
+    }
+    if report.lines.len() == before {
+        report.ok(AREA, format!("{name} and this app hold each other's sealing keys."));
+    }
 }
 
 /// What to do where a peer does not answer.
