@@ -7,6 +7,7 @@
 
 mod batch;
 mod error;
+mod inspect;
 mod patience;
 mod query;
 mod remote;
@@ -29,6 +30,7 @@ use tokio::sync::Notify;
 
 pub use batch::Batcher;
 pub use error::{Error, Result};
+pub use inspect::{Inspection, inspect};
 pub use patience::patiently;
 pub use query::{Conn, Insert, Query, Row};
 pub use remote::Remote;
@@ -44,6 +46,12 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// Connections that read SQLite, each with a thread of its own.
 const SQLITE_READERS: u32 = 4;
+
+/// What every connection to SQLite has, that of `doctor` too.
+fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
+    let options = SqliteConnectOptions::from_str(url)?;
+    Ok(options.synchronous(SqliteSynchronous::Full).busy_timeout(ACQUIRE))
+}
 
 /// The database of one app; cheap to clone.
 #[derive(Clone)]
@@ -76,11 +84,9 @@ impl Db {
     }
 
     async fn open_sqlite(url: &str) -> Result<Self> {
-        let options = SqliteConnectOptions::from_str(url)?
+        let options = sqlite_options(url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(ACQUIRE)
             .statement_cache_capacity(256)
             .pragma("temp_store", "memory")
             .pragma("wal_autocheckpoint", "4000");

@@ -9,8 +9,8 @@ use shared::address::{AppName, Username};
 use shared::id::UserId;
 use shared::problem::Problem;
 use shared::relay::{
-    Batch, BatchResult, EVENTS_PATH, KEYS_PATH, Keys, MAX_LIST, RECOVERY_PATH, RecoveryRequest,
-    SIGNALS_PATH, Signals, USERS_PATH, UserList, UserState,
+    Batch, BatchResult, EVENTS_PATH, KEYS_PATH, Keys, MAX_LIST, REACH_PATH, RECOVERY_PATH, Reach,
+    RecoveryRequest, SIGNALS_PATH, Signals, USERS_PATH, UserList, UserState,
 };
 use shared::time::Clock;
 use tokio::sync::OnceCell;
@@ -29,6 +29,8 @@ const BATCH: Duration = Duration::from_secs(30);
 const LOOKUP: Duration = Duration::from_secs(3);
 /// How long a caller waits for the users that a peer adds to a list, or for a picture.
 const SEARCH: Duration = Duration::from_secs(2);
+/// Where every app says that it lives.
+const LIVE_PATH: &str = "/health/live";
 /// Bytes of an answer, at most.
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Users that a peer may say it has, at most.
@@ -57,6 +59,26 @@ pub struct Delivery {
     pub reason: String,
     /// How long the peer asks to wait.
     pub retry_after: Option<Duration>,
+}
+
+/// What a peer has answered to a request that anybody may make.
+pub struct Probe {
+    /// Whether it says that it lives.
+    pub alive: bool,
+    /// Its status.
+    pub status: StatusCode,
+    /// What its clock shows, as the header `Date` says it.
+    pub date: Option<String>,
+}
+
+/// Why a peer has not said whether it reaches this app.
+pub enum Refusal {
+    /// It does not take this app's signature.
+    Signature,
+    /// It is of a release that does not know.
+    Unknown,
+    /// Something else, in words.
+    Failed(String),
 }
 
 impl Delivery {
@@ -207,6 +229,52 @@ impl PeerClient {
         answer.map_err(failed).ok()
     }
 
+    /// Whether somebody answers at the peer's address, and what their clock shows.
+    pub async fn probe(&self) -> Result<Probe, String> {
+        let url = self.url.join(LIVE_PATH).map_err(|error| error.to_string())?;
+        let http = self.http().await.map_err(|problem| problem.to_string())?;
+        let response = http.get(url).timeout(LOOKUP).send().await.map_err(|e| causes(&e))?;
+        let status = response.status();
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let date = date.map(str::to_owned);
+        // Whatever else has taken the address would hardly answer with that.
+        let body: Option<serde_json::Value> =
+            read(response).await.ok().and_then(|body| serde_json::from_slice(&body).ok());
+        let alive = status == StatusCode::OK && body.is_some_and(|body| body["status"] == "ok");
+        Ok(Probe { alive, status, date })
+    }
+
+    /// Fails unless the peer takes a signed request.
+    pub async fn knock(&self) -> Result<(), String> {
+        // It does not matter whether there is such a user.
+        let target = format!("{USERS_PATH}?username=nobody");
+        let request = self.request(&Method::GET, &target, Vec::new(), None).await;
+        let request = request.map_err(|problem| problem.to_string())?.timeout(SEARCH);
+        let response = request.send().await.map_err(|error| causes(&error))?;
+        match response.status() {
+            StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
+            status => Err(format!("the peer answered {status}")),
+        }
+    }
+
+    /// Whether the peer reaches this app, as the peer says.
+    pub async fn reach(&self) -> Result<Reach, Refusal> {
+        let failed = |problem: Problem| Refusal::Failed(problem.to_string());
+        let request = self.request(&Method::GET, REACH_PATH, Vec::new(), None).await;
+        let response = request.map_err(failed)?.timeout(CONNECT).send().await;
+        let response = response.map_err(|error| Refusal::Failed(causes(&error)))?;
+        match response.status() {
+            StatusCode::OK => {
+                let body = read(response).await.map_err(Refusal::Failed)?;
+                let reach = serde_json::from_slice(&body);
+                reach.map_err(|_| Refusal::Failed("the answer says nothing of it".to_owned()))
+            }
+            StatusCode::UNAUTHORIZED => Err(Refusal::Signature),
+            StatusCode::NOT_FOUND => Err(Refusal::Unknown),
+            status => Err(Refusal::Failed(format!("the peer answered {status}"))),
+        }
+    }
+
     /// Which keys the peer holds; why that cannot be known, if it cannot.
     pub async fn keys(&self) -> Result<Keys, String> {
         let body = self.ask(KEYS_PATH).await?;
@@ -348,7 +416,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// An error with all its causes, as the outer one rarely says what happened.
-fn causes(error: &dyn std::error::Error) -> String {
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -4,6 +4,7 @@ pub mod browser;
 pub mod cluster;
 pub mod faketime;
 pub mod history;
+pub mod command;
 pub mod peer;
 pub mod problem;
 pub mod raw;
