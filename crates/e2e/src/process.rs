@@ -8,12 +8,14 @@ use std::time::Duration;
 use shared::encryption::Keyring;
 
 use crate::pair::HIGH_LIMITS;
-use crate::{Client, Database, Storage, Wire, eventually};
+use crate::{Client, Database, Storage, Wire, eventually, signal};
 
 /// One app as a real process.
 pub struct Process {
     app: &'static str,
     variables: Vec<(String, String)>,
+    /// The command that is given the binary to run, with its arguments; empty for none.
+    wrapper: Vec<String>,
     /// Its database, which it may share with replicas.
     pub storage: Arc<Storage>,
     logs: tempfile::TempDir,
@@ -36,12 +38,20 @@ pub struct ProcessPair {
 impl ProcessPair {
     /// Starts both on fresh databases, with everything logged.
     pub async fn start(database: Database) -> Self {
+        let mut pair = Self::prepare(database).await;
+        pair.a.start().await;
+        pair.b.start().await;
+        pair
+    }
+
+    /// Both, not yet started.
+    pub async fn prepare(database: Database) -> Self {
         let (a, b) = (free_address(), free_address());
         let (a_to_b, b_to_a) = (Wire::to(b).await, Wire::to(a).await);
         let (keys, secret) = (Keyring::generate_key(), Keyring::generate_key());
         let shared =
             [("FERNET_KEYS", keys), ("RELAY_SECRET", secret), ("RUST_LOG", "trace".into())];
-        let mut pair = Self {
+        Self {
             a: Process::new(
                 "app-a",
                 a,
@@ -60,10 +70,7 @@ impl ProcessPair {
             .await,
             a_to_b,
             b_to_a,
-        };
-        pair.a.start().await;
-        pair.b.start().await;
-        pair
+        }
     }
 }
 
@@ -101,7 +108,7 @@ impl Process {
         let variables = limits.into_iter().chain(own).chain(shared.iter().cloned());
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
         let logs = tempfile::tempdir().expect("a temporary folder");
-        Self { app, variables, storage, logs, bind, child: None }
+        Self { app, variables, wrapper: Vec::new(), storage, logs, bind, child: None }
     }
 
     /// Another process of the same app over the same database, not yet started.
@@ -110,7 +117,8 @@ impl Process {
         let bind = free_address();
         let logs = tempfile::tempdir().expect("a temporary folder");
         let (variables, storage) = (self.variables.clone(), self.storage.clone());
-        let replica = Self { app: self.app, variables, storage, logs, bind, child: None };
+        let wrapper = self.wrapper.clone();
+        let replica = Self { app: self.app, variables, wrapper, storage, logs, bind, child: None };
         replica.with("BIND_ADDR", &bind.to_string())
     }
 
@@ -125,6 +133,11 @@ impl Process {
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Has it run by a command, from the next start on, which is given its path and must become it (`exec`).
+    pub fn wrap(&mut self, command: &[&str]) {
+        self.wrapper = command.iter().map(|&word| word.to_owned()).collect();
     }
 
     /// The value of a variable, from its next start on.
@@ -183,7 +196,10 @@ impl Process {
             .append(true)
             .open(self.logs.path().join("log"))
             .expect("a log file");
-        let child = Command::new(binary(self.app))
+        let program = binary(self.app).display().to_string();
+        let words: Vec<_> = self.wrapper.iter().chain([&program]).collect();
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .env_clear()
             .envs(self.variables.iter().cloned())
             .current_dir(self.logs.path())
@@ -218,8 +234,7 @@ impl Process {
     /// Asks it to stop with SIGTERM, waits for its end, and gives whether that was a clean one.
     pub async fn terminate(&mut self) -> bool {
         let Some(mut child) = self.child.take() else { return false };
-        let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-        assert!(told.is_ok_and(|status| status.success()), "kill -TERM");
+        signal("TERM", [child.id()]);
         for _ in 0..3000 {
             if let Ok(Some(status)) = child.try_wait() {
                 return status.success();
@@ -231,6 +246,31 @@ impl Process {
         false
     }
 
+    /// Makes it stand still, as a machine that is suspended does: SIGSTOP.
+    pub fn pause(&self) {
+        signal("STOP", self.child.as_ref().map(Child::id));
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        signal("CONT", self.child.as_ref().map(Child::id));
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Its process id; 0 if it does not run.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// Whether it has logged a text.
+    pub fn has_logged(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.log()).contains(text)
+    }
+
     /// A folder of its own beside its database, for what it writes and logs.
     pub fn folder(&self) -> &Path {
         self.logs.path()
@@ -238,9 +278,18 @@ impl Process {
 
     /// The memory that it occupies, in MiB; 0 if that cannot be known.
     pub fn memory(&self) -> usize {
-        let id = self.child.as_ref().map_or(0, Child::id);
+        self.mebibytes("VmRSS:")
+    }
+
+    /// The most memory that it has ever occupied, in MiB; 0 if that cannot be known.
+    pub fn peak_memory(&self) -> usize {
+        self.mebibytes("VmHWM:")
+    }
+
+    fn mebibytes(&self, what: &str) -> usize {
+        let id = self.id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
         kib.unwrap_or(0) / 1024
     }

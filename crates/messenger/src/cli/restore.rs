@@ -13,7 +13,7 @@ use crate::db::Db;
 
 /// What to restore, and how.
 #[derive(Args)]
-#[expect(clippy::struct_excessive_bools, reason = "these are flags of a command line")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Restore {
     /// The backup.
     file: PathBuf,

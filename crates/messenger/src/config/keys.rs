@@ -1,24 +1,11 @@
 //! The keys and secrets, each of which has one purpose.
 
-use std::path::PathBuf;
-
 use shared::encryption::Keyring;
 
 use super::{Peer, Reader, Secret, Source};
 
 /// Characters of a signing secret, at least (RFC 8725 §3.5: as many bits as the hash has).
 const SECRET_LENGTH: usize = 32;
-
-/// Where `FERNET_KEYS` stands, for who changes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RingPlace {
-    /// In a file of its own.
-    File(PathBuf),
-    /// In the file `.env`, under this name.
-    DotEnv(String),
-    /// In the environment of the process, under this name.
-    Process(String),
-}
 
 impl Reader<'_> {
     /// `FERNET_KEYS`.
@@ -37,18 +24,9 @@ impl Reader<'_> {
     }
 
     /// Where the ring stands.
-    pub(super) fn ring_place(&self) -> RingPlace {
-        let (name, source) = match self.environment.find("FERNET_KEYS") {
-            Some((name, _, source)) => (name.to_owned(), source.clone()),
-            None => ("FERNET_KEYS".to_owned(), Source::Process),
-        };
-        match source {
-            Source::Process => RingPlace::Process(name),
-            Source::DotEnv => RingPlace::DotEnv(name),
-            Source::File(variable) => {
-                RingPlace::File(self.environment.get(&variable).unwrap_or_default().into())
-            }
-        }
+    pub(super) fn ring_place(&self) -> Source {
+        let source = self.environment.source("FERNET_KEYS").cloned();
+        source.unwrap_or_else(|| Source::Process("FERNET_KEYS".to_owned()))
     }
 
     /// A secret that signs: `JWT_SECRET`, or that of a peer.

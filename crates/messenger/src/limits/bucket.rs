@@ -54,9 +54,13 @@ impl Bucket {
             }
             ("PUT" | "POST", "/api/auth/me/picture" | "/api/me/picture") => Self::Upload,
             ("GET", "/api/ws") | ("POST", "/api/ws/ticket") => Self::Socket,
-            (_, "/relay/v1/events" | "/relay/v1/users" | "/relay/v1/users/{id}/picture") => {
-                Self::Relay
-            }
+            (
+                _,
+                "/relay/v1/events"
+                | "/relay/v1/reach"
+                | "/relay/v1/users"
+                | "/relay/v1/users/{id}/picture",
+            ) => Self::Relay,
             _ => return None,
         })
     }

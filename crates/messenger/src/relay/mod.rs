@@ -13,6 +13,7 @@ mod give_up;
 mod ingest;
 mod keys;
 mod parked;
+mod reach;
 mod receiver;
 mod sender;
 mod service_token;
@@ -39,7 +40,7 @@ use crate::config::Config;
 use crate::recovery;
 
 pub use cause::Cause;
-pub use client::{Delivery, PeerClient};
+pub use client::{Delivery, PeerClient, Probe, Refusal, causes};
 pub use give_up::{GivenUp, Waits, give_up};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
@@ -60,6 +61,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(recovery::recover))
         .routes(routes!(signals::signals))
         .routes(routes!(users::users))
+        .routes(routes!(reach::reach))
         .routes(routes!(users::picture))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }

@@ -1,5 +1,5 @@
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use shared::address::AppName;
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::store::{self, EventKind, NewEvent, Waiting};
+use super::store::{self, EventKind, Held, NewEvent, Waiting};
 use super::{Cause, Delivery, GivenUp, PeerClient, Signals, Waits, give_up};
 use crate::app::App;
 use crate::conversations;
@@ -53,13 +53,19 @@ pub struct Sender {
     peer: AppName,
     owner: Uuid,
     give_up_after: Duration,
-    lease: std::sync::Mutex<Option<Lease>>,
+    lease: Mutex<Lease>,
 }
 
+/// What a sender knows of the lease of its peer. Moments are those of its own clock, which may differ from those of other
+/// processes, and may step back.
 #[derive(Clone, Copy)]
-struct Lease {
-    fence: i64,
-    renew_at: Timestamp,
+enum Lease {
+    /// Nothing.
+    Unknown,
+    /// This sender has taken it, or renewed it, at a moment.
+    Own { fence: i64, since: Timestamp },
+    /// Another has it, and has neither renewed it nor given it back since a moment.
+    Other { held: Held, since: Timestamp },
 }
 
 /// A batch that is to be delivered.
@@ -74,7 +80,7 @@ impl Sender {
     pub fn new(app: &Arc<App>, peer: AppName, give_up_after: Duration) -> Self {
         // A process alone with its database may take over at once from the one that was killed before it.
         let owner = if app.db.is_shared() { Uuid::from_u128(rand::random()) } else { Uuid::nil() };
-        Self { app: app.clone(), peer, owner, give_up_after, lease: std::sync::Mutex::default() }
+        Self { app: app.clone(), peer, owner, give_up_after, lease: Mutex::new(Lease::Unknown) }
     }
 
     /// The next events, empty if there are none; `None` if another process sends to this peer.
@@ -175,6 +181,7 @@ impl Sender {
             })
         });
         let Some(changed) = settled.await? else {
+            tracing::warn!(peer = %self.peer, "the lease has gone to another process; nothing was settled");
             self.forget_lease();
             return Ok(false);
         };
@@ -227,26 +234,41 @@ impl Sender {
 
     async fn hold_lease(&self) -> Result<Option<i64>, Problem> {
         let now = self.app.clock.wall();
-        if let Some(lease) = self.held().filter(|lease| lease.renew_at > now) {
-            return Ok(Some(lease.fence));
-        }
         let span = if self.app.db.is_shared() { SHARED_LEASE } else { SOLE_LEASE };
-        let (peer, owner) = (self.peer.clone(), self.owner);
+        let is_within = |since: Timestamp, span| since <= now && now < since.after(span);
+        let known = *self.known();
+        let run_out = match known {
+            Lease::Own { fence, since } if is_within(since, span / 3) => return Ok(Some(fence)),
+            Lease::Other { held, since } if now >= since.after(span) => Some(held),
+            _ => None,
+        };
+        let (peer, owner, until) = (self.peer.clone(), self.owner, now.after(span));
         let claim = self.app.db.write(move |conn| {
-            Box::pin(async move { store::lease(conn, &peer, owner, now, span).await })
+            Box::pin(async move { store::lease(conn, &peer, owner, until, run_out).await })
         });
-        let fence = claim.await?;
-        let lease = fence.map(|fence| Lease { fence, renew_at: now.after(span / 3) });
-        *self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = lease;
-        Ok(fence)
+        let lease = match (claim.await?, known) {
+            (Ok(fence), _) => Lease::Own { fence, since: now },
+            (Err(Some(held)), Lease::Other { held: before, since })
+                if held == before && since <= now =>
+            {
+                known
+            }
+            (Err(Some(held)), _) => Lease::Other { held, since: now },
+            (Err(None), _) => Lease::Unknown,
+        };
+        *self.known() = lease;
+        Ok(match lease {
+            Lease::Own { fence, .. } => Some(fence),
+            Lease::Other { .. } | Lease::Unknown => None,
+        })
     }
 
-    fn held(&self) -> Option<Lease> {
-        *self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Lease> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget_lease(&self) {
-        *self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        *self.known() = Lease::Unknown;
     }
 
     /// Gives the lease back.
@@ -293,7 +315,8 @@ impl Sender {
                     greet = standing.is_old(&self.app);
                 }
                 Err(failure) => {
-                    let wait = failure.retry_after.unwrap_or_else(|| wait(failures));
+                    // A peer may ask for more patience than there would be, but not for less.
+                    let wait = wait(failures).max(failure.retry_after.unwrap_or_default());
                     standing.failed(&self.app, &self.peer, failure.cause, wait).await;
                     if failures == 0 {
                         tracing::warn!(peer = %self.peer, reason = failure.reason, "delivery failed; trying again");

@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::time::Duration;
 
 use shared::address::AppName;
 use shared::id::{ConversationId, MessageId, StreamId, UserId};
@@ -247,26 +246,38 @@ pub async fn restart(conn: &mut Conn, peer: &AppName, now: Timestamp) -> Result<
     conn.sql(UPDATE).bind(peer.to_string()).bind(stream).execute().await.map(|_| ())
 }
 
-/// Takes or keeps the lease of a peer, and gives its fence; `None` if another process has it.
+/// The lease of a peer, as another process has taken or renewed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    fence: i64,
+    /// Changes with each renewal; by the clock of who holds it, so not to be compared with any other.
+    until: Timestamp,
+}
+
+/// Takes or keeps the lease of a peer, and gives its fence; or else who has it. It can be taken if it was given back, or
+/// if it is still the one that is known to have `run_out`.
 pub async fn lease(
     conn: &mut Conn,
     peer: &AppName,
     owner: Uuid,
-    now: Timestamp,
-    span: Duration,
-) -> Result<Option<i64>> {
+    until: Timestamp,
+    run_out: Option<Held>,
+) -> Result<std::result::Result<i64, Option<Held>>> {
     const CLAIM: &str = "INSERT INTO leases (peer, owner, until, fence) VALUES ($1, $2, $3, 1)
         ON CONFLICT (peer) DO UPDATE SET owner = $2, until = $3,
             fence = leases.fence + CASE WHEN leases.owner = $2 THEN 0 ELSE 1 END
-        WHERE leases.owner = $2 OR leases.until < $4
+        WHERE leases.owner = $2 OR leases.until = 0
+            OR (leases.fence = $4 AND leases.until = $5)
         RETURNING fence";
-    conn.sql(CLAIM)
-        .bind(peer.to_string())
-        .bind(owner)
-        .bind(now.after(span).micros())
-        .bind(now.micros())
-        .optional(Row::take)
-        .await
+    const HELD: &str = "SELECT fence, until FROM leases WHERE peer = $1";
+    let query = conn.sql(CLAIM).bind(peer.to_string()).bind(owner).bind(until.micros());
+    let query = query.bind(run_out.map(|held| held.fence));
+    let taken = query.bind(run_out.map(|held| held.until.micros())).optional(Row::take).await?;
+    if let Some(fence) = taken {
+        return Ok(Ok(fence));
+    }
+    let held = |row: &Row| Ok(Held { fence: row.take()?, until: row.time()? });
+    Ok(Err(conn.sql(HELD).bind(peer.to_string()).optional(held).await?))
 }
 
 /// Whether a lease is still the one with this fence.

@@ -1,6 +1,10 @@
 //! What several of the tests need.
 
 pub mod browser;
+pub mod cluster;
+pub mod faketime;
+pub mod history;
+pub mod command;
 pub mod peer;
 pub mod problem;
 pub mod raw;

@@ -11,11 +11,11 @@ use shared::encryption::{KeyId, Keyring};
 use zeroize::Zeroizing;
 
 use super::Manner;
-use crate::config::{Config, RingPlace};
+use crate::config::{Config, Source};
 
 /// The keys as texts, and where they stand.
 pub struct Ring {
-    place: RingPlace,
+    place: Source,
     keys: Vec<Zeroizing<String>>,
 }
 
@@ -87,14 +87,14 @@ impl Ring {
     fn write(&self) -> Result<String, String> {
         let list = self.list();
         let (path, text) = match &self.place {
-            RingPlace::File(path) => (path.clone(), Zeroizing::new(format!("{}\n", list.as_str()))),
-            RingPlace::DotEnv(name) => {
+            Source::File(path) => (path.clone(), Zeroizing::new(format!("{}\n", list.as_str()))),
+            Source::DotEnv(name) => {
                 let path = PathBuf::from(".env");
                 let before = fs::read_to_string(&path).map(Zeroizing::new);
                 let before = before.map_err(|error| format!(".env cannot be read: {error}"))?;
                 (path, with_line(&before, name, &list)?)
             }
-            RingPlace::Process(name) => {
+            Source::Process(name) => {
                 return Err(format!(
                     "{name} is set in the environment of the process, which cannot be changed from here; \
                      --print shows what to set it to"
