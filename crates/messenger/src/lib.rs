@@ -16,6 +16,7 @@ pub mod http;
 pub mod idempotency;
 pub mod limits;
 pub mod messages;
+pub mod monitoring;
 pub mod openapi;
 pub mod outbox;
 pub mod peers;

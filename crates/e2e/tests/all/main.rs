@@ -15,6 +15,7 @@ mod idempotency;
 mod journey;
 mod limits;
 mod lists;
+mod monitoring;
 mod openapi;
 mod outbox;
 mod people;

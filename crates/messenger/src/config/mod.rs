@@ -3,6 +3,7 @@
 mod browsers;
 mod environment;
 mod look;
+mod telemetry;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -124,6 +125,7 @@ pub const VARIABLES: &[Variable] = &[
         "TRUSTED_PROXIES",
         "Networks whose X-Forwarded-For is believed, separated by commas; none.",
     ),
+    plain("METRICS_ADDR", "Address and port that Prometheus reads /metrics at; none."),
     plain("DEBUG", "true: readable logs instead of JSON, cookies without TLS; false."),
     plain("RUST_LOG", "What is logged, as tracing's EnvFilter reads it; info."),
 ];
@@ -174,6 +176,8 @@ pub struct Config {
     pub settings: Vec<(Setting, i64)>,
     /// What the replicas share beside the database.
     pub redis_url: Option<Secret>,
+    /// Where to serve metrics.
+    pub metrics: Option<SocketAddr>,
     /// Whether logs are for people.
     pub debug: bool,
     /// What is logged.
@@ -198,6 +202,7 @@ impl Config {
         let display_name = reader.display_name(&name);
         let accent = reader.accent(defaults.accent);
         let bind = reader.parse("BIND_ADDR", &format!("127.0.0.1:{}", defaults.port));
+        let metrics = reader.metrics(bind);
         let public_url = reader.public_url();
         let data = reader.text("DATA_DIR").unwrap_or("data").trim_end_matches('/').to_owned();
         let database_url = reader.database_url(&format!("sqlite://{data}/{name}.db"));
@@ -252,6 +257,7 @@ impl Config {
             trusted_proxies,
             settings,
             redis_url,
+            metrics,
             debug,
             log,
         })

@@ -74,6 +74,7 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
             Box::pin(async move { take_in(&shared, conn, fresh, advance).await })
         });
         if let Some(taken) = work.await? {
+            count(&batch.origin, end - start, taken.refused.len());
             for id in taken.conversations {
                 app.memberships.forget(id).await;
             }
@@ -88,6 +89,18 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
         }
     }
     Err(Problem::unavailable("busy", "The position of the stream is contended.", 1))
+}
+
+/// Counts the events that were settled, and those of them that were refused.
+fn count(origin: &AppName, events: i64, refused: usize) {
+    let (events, refused) = (events.unsigned_abs(), u64::try_from(refused).unwrap_or(0));
+    let origin = || origin.to_string();
+    metrics::counter!("messaging_relay_events_received_total", "peer" => origin())
+        .increment(events);
+    if refused > 0 {
+        metrics::counter!("messaging_relay_events_refused_total", "peer" => origin())
+            .increment(refused);
+    }
 }
 
 /// An event that is beyond the position.

@@ -11,6 +11,7 @@ mod cause;
 mod client;
 mod give_up;
 mod ingest;
+mod meter;
 mod parked;
 mod receiver;
 mod sender;

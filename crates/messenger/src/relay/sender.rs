@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shared::address::AppName;
 use shared::id::{ConversationId, EventId, MessageId, StreamId, UserId};
@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::meter::Meter;
 use super::store::{self, EventKind, NewEvent, Waiting};
 use super::{Cause, Delivery, GivenUp, PeerClient, Signals, Waits, give_up};
 use crate::app::App;
@@ -53,6 +54,7 @@ pub struct Sender {
     owner: Uuid,
     give_up_after: Duration,
     lease: std::sync::Mutex<Option<Lease>>,
+    meter: Meter,
 }
 
 #[derive(Clone, Copy)]
@@ -73,7 +75,8 @@ impl Sender {
     pub fn new(app: &Arc<App>, peer: AppName, give_up_after: Duration) -> Self {
         // A process alone with its database may take over at once from the one that was killed before it.
         let owner = if app.db.is_shared() { Uuid::from_u128(rand::random()) } else { Uuid::nil() };
-        Self { app: app.clone(), peer, owner, give_up_after, lease: std::sync::Mutex::default() }
+        let (lease, meter) = (std::sync::Mutex::default(), Meter::of(&peer));
+        Self { app: app.clone(), peer, owner, give_up_after, lease, meter }
     }
 
     /// The next events, empty if there are none; `None` if another process sends to this peer.
@@ -82,7 +85,7 @@ impl Sender {
         let limit = i64::try_from(MAX_BATCH).unwrap_or(0);
         let mut waiting = store::waiting(&mut self.app.db.read().await?, &self.peer, limit).await?;
         let oldest = self.app.clock.wall().before(self.give_up_after);
-        if waiting.iter().any(|w| w.created_at < oldest && w.kind != EventKind::Void) {
+        if waiting.iter().any(|w| w.created_at < oldest && w.kind == EventKind::Message) {
             self.give_up(oldest).await?;
             waiting = store::waiting(&mut self.app.db.read().await?, &self.peer, limit).await?;
         }
@@ -137,7 +140,9 @@ impl Sender {
                     return Ok::<_, Problem>(None);
                 }
                 let (mut relayed, mut failed, mut registers) = (Vec::new(), Vec::new(), Vec::new());
-                for (seq, kind, subject) in store::settle(conn, &peer, position).await? {
+                let settled = store::settle(conn, &peer, position).await?;
+                let events = settled.len();
+                for (seq, kind, subject) in settled {
                     let code = refused.iter().find(|(number, _)| *number == seq);
                     if kind == EventKind::Receipt {
                         let (delivered, seen) = told.get(&seq).copied().unwrap_or((NEVER, NEVER));
@@ -167,16 +172,18 @@ impl Sender {
                         at: now,
                     })
                     .collect();
+                let refused = failed.len();
                 relayed.append(&mut failed);
                 realtime::append_status(conn, &relayed, now).await?;
                 store::append(conn, &peer, &events).await?;
-                Ok(Some(relayed))
+                Ok(Some((relayed, events, refused)))
             })
         });
-        let Some(changed) = settled.await? else {
+        let Some((changed, events, refused)) = settled.await? else {
             self.forget_lease();
             return Ok(false);
         };
+        self.meter.settled(events, refused);
         if !changed.is_empty() {
             let changed = changed.into_iter().map(MessageId::from).collect();
             receipts::announce(&self.app, StatusChange::Messages(changed));
@@ -213,12 +220,13 @@ impl Sender {
     async fn give_up(&self, oldest: Timestamp) -> Result<(), Problem> {
         let (peer, now) = (self.peer.clone(), self.app.clock.now());
         let given_up = self.app.db.write(move |conn| {
-            Box::pin(
-                async move { give_up(conn, &peer, Waits::Since(oldest), "expired", now).await },
-            )
+            Box::pin(async move {
+                give_up(conn, &peer, Waits::MessagesBefore(oldest), "expired", now).await
+            })
         });
         let GivenUp { failed, .. } = given_up.await?;
         let messages = failed.len();
+        self.meter.expired(messages);
         receipts::announce(&self.app, StatusChange::Messages(failed));
         tracing::warn!(peer = %self.peer, messages, "events were given up, as the peer has been away too long");
         Ok(())
@@ -327,11 +335,13 @@ impl Sender {
         if events == 0 && !greet {
             return Ok(Some(0));
         }
+        let started = Instant::now();
         let answer = tokio::select! {
             answer = client.deliver(&claimed.batch) => answer,
             // The peer may have it or not; the next process will find out.
             () = stopping.cancelled() => return Ok(Some(0)),
         };
+        self.meter.attempt(&answer, started.elapsed());
         if answer.as_ref().is_err_and(|failure| failure.cause == Cause::StaleStream) {
             self.restart(claimed.fence).await.map_err(failed)?;
         }

@@ -1,6 +1,7 @@
 //! What several of the tests need.
 
 pub mod browser;
+pub mod metrics;
 pub mod peer;
 pub mod problem;
 pub mod raw;
