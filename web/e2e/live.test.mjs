@@ -78,6 +78,51 @@ test('a message elsewhere is counted in title and list, and announced by its sen
   assert.deepEqual(wim.faults, []);
 });
 
+test('who wants notifications gets one for what they do not see, and it leads there', async () => {
+  const { one, conversation, pages } = await pair('Nils', 'Olga');
+  const [, olga] = pages;
+  // A browser without a screen shows none, so the page is given something that takes note of them instead.
+  await olga.addInitScript(() => {
+    globalThis.shown = [];
+    globalThis.Notification = class {
+      static permission = sessionStorage.getItem('permission') ?? 'default';
+      static async requestPermission() {
+        sessionStorage.setItem('permission', globalThis.answer ?? 'granted');
+        return (this.permission = globalThis.answer ?? 'granted');
+      }
+      constructor(title, options) {
+        Object.assign(this, { title, ...options });
+        globalThis.shown.push(this);
+      }
+      close() {}
+    };
+  });
+  const shown = () => olga.evaluate(() => globalThis.shown.map(({ title, body }) => `${title}: ${body}`));
+  await olga.goto('/settings/notifications');
+  const wish = olga.getByRole('switch', { name: 'Show notifications on this device' });
+  await olga.evaluate(() => (globalThis.answer = 'denied'));
+  await wish.click();
+  await olga.getByText('Your browser does not allow it.', { exact: false }).waitFor();
+  assert.equal(await wish.getAttribute('aria-checked'), 'false');
+  await olga.evaluate(() => (globalThis.answer = 'granted'));
+  await wish.click();
+  await olga.getByRole('switch', { checked: true }).waitFor();
+
+  // It is remembered.
+  await olga.goto('/settings/notifications');
+  await olga.getByRole('switch', { checked: true }).waitFor();
+  await one.send('olga@app-b', 'Look up');
+  await eventually(async () => (await shown()).length > 0, 'the notification');
+  assert.deepEqual(await shown(), ['Nils: Look up']);
+  await olga.evaluate(() => globalThis.shown[0].onclick());
+  await log(olga).getByText('Look up').waitFor();
+  assert.equal(new URL(olga.url()).pathname, `/c/${conversation}`);
+  await one.say(conversation, 'Seen at once');
+  await log(olga).getByText('Seen at once').waitFor();
+  assert.equal((await shown()).length, 1);
+  assert.deepEqual(olga.faults, []);
+});
+
 test('a group is made, renamed and left by keyboard and pointer, and the other app follows', async () => {
   const { pages } = await pair('Xara', 'Yuri');
   await Client.join(APPS.a, 'zoe', { first_name: 'Zoe' });

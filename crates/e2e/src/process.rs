@@ -1,6 +1,7 @@
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,6 +130,55 @@ impl Process {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// The value of a variable, from its next start on.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = self.variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// From the next start on, its keys come from a file of its own, and gives that.
+    pub fn keep_keys_in_a_file(&mut self) -> PathBuf {
+        let path = self.logs.path().join("keys");
+        let keys = self.get("FERNET_KEYS").expect("keys in the environment").to_owned();
+        std::fs::write(&path, keys).expect("a file of keys");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+        self.variables.retain(|(name, _)| name != "FERNET_KEYS");
+        self.set("FERNET_KEYS_FILE", &path.display().to_string());
+        path
+    }
+
+    /// Runs a command of its binary, with its settings and in its folder.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(binary(self.app))
+            .args(arguments)
+            .env_clear()
+            .envs(self.variables.iter().cloned())
+            .env("RUST_LOG", "warn")
+            .current_dir(self.logs.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs")
+    }
+
+    /// The same, of a command that must succeed, and gives what it has said.
+    #[track_caller]
+    pub fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let wrong = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}{wrong}");
+        said
+    }
+
+    /// The same, of a command that must fail, and gives what it has complained about.
+    #[track_caller]
+    pub fn fail(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {wrong}");
+        wrong
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(&mut self) {
         let log = std::fs::File::options()
@@ -182,6 +232,11 @@ impl Process {
         let _ = child.kill();
         let _ = child.wait();
         false
+    }
+
+    /// A folder of its own beside its database, for what it writes and logs.
+    pub fn folder(&self) -> &Path {
+        self.logs.path()
     }
 
     /// The memory that it occupies, in MiB; 0 if that cannot be known.

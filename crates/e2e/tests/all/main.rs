@@ -3,6 +3,7 @@
 //! A file per subject; `cargo test -p e2e --test all journey` runs those of one.
 
 mod attacks;
+mod backup;
 mod bad_input;
 mod canary;
 mod cookies;
@@ -13,6 +14,7 @@ mod faults;
 mod groups;
 mod idempotency;
 mod journey;
+mod keys;
 mod limits;
 mod lists;
 mod monitoring;

@@ -7,6 +7,7 @@
 
 mod batch;
 mod error;
+mod patience;
 mod query;
 mod statement;
 mod write;
@@ -27,6 +28,7 @@ use tokio::sync::Notify;
 
 pub use batch::Batcher;
 pub use error::{Error, Result};
+pub use patience::patiently;
 pub use query::{Conn, Insert, Query, Row};
 pub use statement::Statement;
 use write::Writer;
@@ -115,6 +117,24 @@ impl Db {
             Self::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
             Self::Postgres { pool, .. } => Conn::Postgres(pool.acquire().await?),
         })
+    }
+
+    /// A connection that sees everything as it is at its first statement, whatever is written meanwhile;
+    /// [`Db::end_snapshot`] gives it back.
+    pub async fn snapshot(&self) -> Result<Conn> {
+        let mut conn = self.read().await?;
+        conn.run(if conn.is_postgres() {
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        } else {
+            "BEGIN"
+        })
+        .await?;
+        Ok(conn)
+    }
+
+    /// Ends a snapshot.
+    pub async fn end_snapshot(mut conn: Conn) -> Result<()> {
+        conn.run("ROLLBACK").await
     }
 
     /// Notified after each commit of this process; for one waiter, who looks at what the commits have brought.

@@ -2,6 +2,7 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
+use futures::TryStreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -158,6 +159,31 @@ impl Query<'_> {
             }
             _ => Err(Error::Closed),
         }
+    }
+
+    /// Runs it and hands each row to `take` as it comes, without holding more than one, until that gives `false`.
+    pub async fn each(self, mut take: impl FnMut(&Row) -> Result<bool>) -> Result<()> {
+        self.sound()?;
+        match (self.conn, self.args) {
+            (Conn::Sqlite(conn), Args::Sqlite(args)) => {
+                let mut rows = sqlx::query_with(self.text, args).fetch(&mut **conn);
+                while let Some(row) = rows.try_next().await? {
+                    if !take(&Row::new(Inner::Sqlite(row)))? {
+                        break;
+                    }
+                }
+            }
+            (Conn::Postgres(conn), Args::Postgres(args)) => {
+                let mut rows = sqlx::query_with(self.text, args).fetch(&mut **conn);
+                while let Some(row) = rows.try_next().await? {
+                    if !take(&Row::new(Inner::Postgres(row)))? {
+                        break;
+                    }
+                }
+            }
+            _ => return Err(Error::Closed),
+        }
+        Ok(())
     }
 
     /// Runs it and gives its first row, if there is one.

@@ -8,8 +8,8 @@ use shared::address::{AppName, Username};
 use shared::id::UserId;
 use shared::problem::Problem;
 use shared::relay::{
-    Batch, BatchResult, EVENTS_PATH, MAX_LIST, SIGNALS_PATH, Signals, USERS_PATH, UserList,
-    UserState,
+    Batch, BatchResult, EVENTS_PATH, KEYS_PATH, Keys, MAX_LIST, RECOVERY_PATH, RecoveryRequest,
+    SIGNALS_PATH, Signals, USERS_PATH, UserList, UserState,
 };
 use shared::time::Clock;
 use tokio::sync::OnceCell;
@@ -61,7 +61,8 @@ impl Delivery {
         Self { cause, reason, retry_after: None }
     }
 
-    fn internal(error: &impl ToString) -> Self {
+    /// A failure on this side of the wire.
+    pub fn internal(error: &impl ToString) -> Self {
         Self::failed(Cause::Internal, error.to_string())
     }
 
@@ -128,11 +129,28 @@ impl PeerClient {
     /// Tells the peer what is only worth knowing now.
     pub async fn signal(&self, signals: &Signals) -> Result<(), Delivery> {
         let body = serde_json::to_vec(signals).map_err(|error| Delivery::internal(&error))?;
-        let request = self.request(&Method::POST, SIGNALS_PATH, body, None).await;
+        let response = self.post(SIGNALS_PATH, body).await?;
+        if response.status().is_success() { Ok(()) } else { Err(Delivery::answered(&response)) }
+    }
+
+    /// Asks the peer to tell again what has happened since the backup that this app was restored from; `false` if it
+    /// does not know of such a request.
+    pub async fn recover(&self, request: &RecoveryRequest) -> Result<bool, Delivery> {
+        let body = serde_json::to_vec(request).map_err(|error| Delivery::internal(&error))?;
+        let response = self.post(RECOVERY_PATH, body).await?;
+        match response.status() {
+            status if status.is_success() => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(Delivery::answered(&response)),
+        }
+    }
+
+    /// Sends what is answered with a status and nothing else.
+    async fn post(&self, target: &str, body: Vec<u8>) -> Result<Response, Delivery> {
+        let request = self.request(&Method::POST, target, body, None).await;
         let request = request.map_err(|problem| Delivery::internal(&problem))?;
         let response = request.timeout(LOOKUP).send().await;
-        let response = response.map_err(|error| Delivery::broken(&error))?;
-        if response.status().is_success() { Ok(()) } else { Err(Delivery::answered(&response)) }
+        response.map_err(|error| Delivery::broken(&error))
     }
 
     /// The peer's user with a name. 503 if the peer cannot be asked.
@@ -190,6 +208,12 @@ impl PeerClient {
             tracing::warn!(peer = %self.peer, %user, reason, "the peer cannot be asked for a picture");
         };
         answer.map_err(failed).ok()
+    }
+
+    /// Which keys the peer holds; why that cannot be known, if it cannot.
+    pub async fn keys(&self) -> Result<Keys, String> {
+        let body = self.ask(KEYS_PATH).await?;
+        serde_json::from_slice(&body).map_err(|_| "the answer names no keys".to_owned())
     }
 
     /// The body of the answer to a `GET` that is answered 200.

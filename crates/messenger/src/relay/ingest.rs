@@ -17,6 +17,7 @@ use super::{parked, store};
 use crate::app::App;
 use crate::db::{Conn, Error};
 use crate::receipts::{self, Moved};
+use crate::recovery;
 
 /// How far in the future a peer may say that something happened: a message would stand above all others until then,
 /// and a change would win over all others.
@@ -154,15 +155,23 @@ pub(super) struct Taken {
     pub told: BTreeSet<(AppName, ConversationId)>,
     pub users: Vec<Address>,
     pub moved: Vec<Moved>,
+    /// The newest message of this app that the peer has given back.
+    pub returned: Option<Timestamp>,
 }
 
 /// The moment of the newest message of a batch, refused ones included: no earlier one follows it.
-fn heard_to(events: &[Fresh]) -> Timestamp {
+///
+/// Not so while the peer tells again what has happened since a backup: then it goes from conversation to conversation.
+fn heard_to(events: &[Fresh], recovering: Option<Timestamp>) -> Timestamp {
+    let nothing = Timestamp::from_micros(0);
+    if recovering.is_some() {
+        return nothing;
+    }
     let at = |event: &Fresh| match &event.body {
         Ok(EventBody::Message(state)) => Some(state.created_at),
         _ => None,
     };
-    events.iter().filter_map(at).max().unwrap_or(Timestamp::from_micros(0))
+    events.iter().filter_map(at).max().unwrap_or(nothing)
 }
 
 /// Stores the events and moves the position; `None`, and nothing stored, if the position has moved meanwhile.
@@ -173,12 +182,13 @@ async fn take_in(
     advance: Advance,
 ) -> Result<Option<Taken>, Error> {
     let Advance { origin, stream, known, position } = advance;
-    let heard_to = heard_to(&events);
+    let recovering = recovery::since(conn, &origin).await?;
+    let heard_to = heard_to(&events, recovering);
     if !store::advance(conn, &origin, stream, known, position, heard_to).await? {
         return Ok(None);
     }
     let mut taken = Taken::default();
-    Turn { app, origin: &origin, stream, now: app.clock.wall() }
+    Turn { app, origin: &origin, stream, now: app.clock.wall(), recovering }
         .take_all(conn, events, &mut taken)
         .await?;
     if app.relay.peers.len() > 1 {
@@ -189,6 +199,9 @@ async fn take_in(
         tracing::warn!(peer = %origin, seq, code, "an event was refused");
     }
     // Last, as the streams stay locked until the commit, and in the order of their names.
+    if let Some(at) = taken.returned {
+        store::raise_written(conn, &origin, at).await?;
+    }
     let (trace, now) = (Uuid::from_u128(rand::random()), app.clock.now());
     for (peer, id) in taken.told.iter().filter(|(peer, _)| app.relay.peers.contains_key(peer)) {
         store::append_conversation(conn, peer, *id, trace, now).await?;
@@ -202,7 +215,9 @@ async fn look_again(app: &App, conn: &mut Conn, taken: &mut Taken) -> Result<(),
     while let Some(id) = heard.pop() {
         let mut again = Taken::default();
         for (origin, stream, events) in parked::unpark(conn, id).await? {
-            let turn = Turn { app, origin: &origin, stream, now: app.clock.wall() };
+            let recovering = recovery::since(conn, &origin).await?;
+            let now = app.clock.wall();
+            let turn = Turn { app, origin: &origin, stream, now, recovering };
             turn.take_all(conn, events, &mut again).await?;
             for (seq, code) in again.refused.drain() {
                 tracing::warn!(peer = %origin, seq, code, "an event that had waited was refused");

@@ -23,6 +23,7 @@ use crate::messages;
 use crate::peers::Standing;
 use crate::realtime;
 use crate::receipts::{self, StatusChange};
+use crate::recovery;
 use crate::users;
 
 /// How often to look for events that nothing has announced: those of another replica, say.
@@ -332,6 +333,13 @@ impl Sender {
         let failed = |problem: Problem| Delivery::failed(Cause::Internal, problem.to_string());
         let Some(claimed) = self.claim().await.map_err(failed)? else { return Ok(None) };
         let events = claimed.batch.events.len();
+        if greet {
+            recovery::ask(&self.app, &self.peer, client).await?;
+        }
+        if events < MAX_BATCH {
+            let told = recovery::tell(&self.app, &self.peer).await;
+            told.map_err(|error| Delivery::internal(&error))?;
+        }
         if events == 0 && !greet {
             return Ok(Some(0));
         }
@@ -388,6 +396,7 @@ async fn event(
             let state = users::state(conn, UserId::from(subject)).await?;
             state.map_or(EventBody::Void, |state| EventBody::User(Box::new(state)))
         }
+        (EventKind::Recovered, _) => EventBody::Recovered { id: subject },
         (EventKind::Receipt, _) => {
             let state = registers.remove(&subject);
             state.map_or(EventBody::Void, |state| EventBody::Receipt(Box::new(state)))
@@ -427,7 +436,7 @@ fn size(body: &EventBody) -> usize {
             lines * ABOUT_A_LINE + state.changes.iter().map(title).sum::<usize>()
         }
         EventBody::User(_) | EventBody::Receipt(_) => ABOUT_A_LINE,
-        EventBody::Void => 0,
+        EventBody::Void | EventBody::Recovered { .. } => 0,
     }
 }
 

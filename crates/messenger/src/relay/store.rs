@@ -24,8 +24,10 @@ pub enum EventKind {
     Void,
     /// A user of this app who has changed.
     User,
-    /// How far a reader of this app has come.
+    /// How far a reader of this app has come; after a restore of the peer, one of the peer's.
     Receipt,
+    /// The end of what a peer that was restored is told again.
+    Recovered,
 }
 
 impl EventKind {
@@ -46,6 +48,7 @@ impl TryFrom<i16> for EventKind {
             Self::Void,
             Self::User,
             Self::Receipt,
+            Self::Recovered,
         ]
         .into_iter()
         .find(|kind| kind.number() == number)
@@ -156,6 +159,16 @@ pub async fn last_written(conn: &mut Conn, peer: &AppName) -> Result<Timestamp> 
     const SELECT: &str = "SELECT last_at FROM streams WHERE peer = $1";
     let found = conn.sql(SELECT).bind(peer.to_string()).optional(Row::time).await?;
     Ok(found.unwrap_or(Timestamp::from_micros(0)))
+}
+
+/// Notes that what this app has written for a peer reaches up to a moment: it has been told so by the peer itself.
+pub async fn raise_written(conn: &mut Conn, peer: &AppName, at: Timestamp) -> Result<()> {
+    const RAISE: &str = "INSERT INTO streams (peer, stream, last_seq, last_at)
+        VALUES ($1, $2, 0, $3) ON CONFLICT (peer) DO UPDATE SET
+            last_at = CASE WHEN streams.last_at < $3 THEN $3 ELSE streams.last_at END";
+    let stream = StreamId::mint(at).uuid();
+    let query = conn.sql(RAISE).bind(peer.to_string()).bind(stream).bind(at.micros());
+    query.execute().await.map(|_| ())
 }
 
 /// The stream to a peer, and the number of its last event; `None` if there has never been one.
