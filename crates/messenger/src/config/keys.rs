@@ -38,16 +38,11 @@ impl Reader<'_> {
 
     /// Where the ring stands.
     pub(super) fn ring_place(&self) -> RingPlace {
-        let (name, source) = match self.environment.find("FERNET_KEYS") {
-            Some((name, _, source)) => (name.to_owned(), source.clone()),
-            None => ("FERNET_KEYS".to_owned(), Source::Process),
-        };
-        match source {
-            Source::Process => RingPlace::Process(name),
-            Source::DotEnv => RingPlace::DotEnv(name),
-            Source::File(variable) => {
-                RingPlace::File(self.environment.get(&variable).unwrap_or_default().into())
-            }
+        match self.environment.source("FERNET_KEYS") {
+            Some(Source::File(path)) => RingPlace::File(path.clone()),
+            Some(Source::DotEnv(name)) => RingPlace::DotEnv(name.clone()),
+            Some(Source::Process(name)) => RingPlace::Process(name.clone()),
+            None => RingPlace::Process("FERNET_KEYS".to_owned()),
         }
     }
 
