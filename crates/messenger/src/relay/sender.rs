@@ -142,7 +142,7 @@ impl Sender {
                 }
                 let (mut relayed, mut failed, mut registers) = (Vec::new(), Vec::new(), Vec::new());
                 let settled = store::settle(conn, &peer, position).await?;
-                let events = settled.len();
+                let number = settled.len();
                 for (seq, kind, subject) in settled {
                     let code = refused.iter().find(|(number, _)| *number == seq);
                     if kind == EventKind::Receipt {
@@ -177,14 +177,14 @@ impl Sender {
                 relayed.append(&mut failed);
                 realtime::append_status(conn, &relayed, now).await?;
                 store::append(conn, &peer, &events).await?;
-                Ok(Some((relayed, events, refused)))
+                Ok(Some((relayed, number, refused)))
             })
         });
-        let Some((changed, events, refused)) = settled.await? else {
+        let Some((changed, number, refused)) = settled.await? else {
             self.forget_lease();
             return Ok(false);
         };
-        self.meter.settled(events, refused);
+        self.meter.settled(number, refused);
         if !changed.is_empty() {
             let changed = changed.into_iter().map(MessageId::from).collect();
             receipts::announce(&self.app, StatusChange::Messages(changed));
