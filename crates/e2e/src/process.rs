@@ -20,6 +20,7 @@ pub struct Process {
     pub storage: Arc<Storage>,
     logs: tempfile::TempDir,
     bind: SocketAddr,
+    metrics: SocketAddr,
     child: Option<Child>,
 }
 
@@ -97,9 +98,10 @@ impl Process {
         database: Database,
         shared: &[(&str, String)],
     ) -> Self {
-        let storage = Arc::new(database.fresh().await);
+        let (storage, metrics) = (Arc::new(database.fresh().await), free_address());
         let own = [
             ("BIND_ADDR", bind.to_string()),
+            ("METRICS_ADDR", metrics.to_string()),
             ("DATABASE_URL", storage.url.clone()),
             ("JWT_SECRET", Keyring::generate_key()),
             ("PEERS", peers),
@@ -108,18 +110,20 @@ impl Process {
         let variables = limits.into_iter().chain(own).chain(shared.iter().cloned());
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
         let logs = tempfile::tempdir().expect("a temporary folder");
-        Self { app, variables, wrapper: Vec::new(), storage, logs, bind, child: None }
+        let wrapper = Vec::new();
+        Self { app, variables, wrapper, storage, logs, bind, metrics, child: None }
     }
 
     /// Another process of the same app over the same database, not yet started.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let bind = free_address();
+        let (bind, metrics) = (free_address(), free_address());
         let logs = tempfile::tempdir().expect("a temporary folder");
         let (variables, storage) = (self.variables.clone(), self.storage.clone());
-        let wrapper = self.wrapper.clone();
-        let replica = Self { app: self.app, variables, wrapper, storage, logs, bind, child: None };
-        replica.with("BIND_ADDR", &bind.to_string())
+        let (app, wrapper) = (self.app, self.wrapper.clone());
+        let replica = Self { app, variables, wrapper, storage, logs, bind, metrics, child: None };
+        let replica = replica.with("BIND_ADDR", &bind.to_string());
+        replica.with("METRICS_ADDR", &metrics.to_string())
     }
 
     /// The same with another value of a variable, from its next start on.
@@ -292,6 +296,17 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix(what));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
         kib.unwrap_or(0) / 1024
+    }
+
+    /// Where it serves its metrics.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics
+    }
+
+    /// What Prometheus would read.
+    pub async fn metrics(&self) -> String {
+        let client = Client::new(&format!("http://{}", self.metrics), self.app);
+        client.get("/metrics").await.expect(200).text
     }
 
     /// Everything that it has logged.

@@ -22,6 +22,7 @@ mod journey;
 mod keys;
 mod limits;
 mod lists;
+mod monitoring;
 mod openapi;
 mod outbox;
 mod peer_faults;

@@ -149,6 +149,11 @@ impl Accounts {
         })
     }
 
+    /// How many passwords are being hashed or wait for it, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.passwords.waiting()
+    }
+
     /// Waits until a session is ended by this process.
     pub async fn session_ended(&self) {
         self.sessions.ended.notified().await;

@@ -19,6 +19,7 @@ mod runtime;
 mod source;
 mod storage;
 mod table;
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -122,6 +123,8 @@ pub struct Config {
     pub settings: Vec<(Setting, i64)>,
     /// What the replicas share beside the database.
     pub redis_url: Option<Secret>,
+    /// Where to serve metrics.
+    pub metrics: Option<SocketAddr>,
     /// Whether logs are for people.
     pub debug: bool,
     /// What is logged.
@@ -186,6 +189,7 @@ impl Config {
             trusted_proxies: reader.trusted_proxies(),
             settings: reader.settings(),
             redis_url: reader.redis_url(),
+            metrics: reader.metrics(),
             log: reader.log(),
             app,
             public_url,
@@ -199,6 +203,7 @@ impl Config {
         reader.secrets_have_one_purpose(&self.fernet_keys, &self.jwt_secret, &self.peers);
         reader.look_at_peers(&self.app, &self.peers);
         reader.look_at_network(self.bind, public_url, &self.trusted_proxies, &self.peers);
+        reader.look_at_metrics(self.bind, self.metrics);
         reader.look_at_storage(&self.database_url, self.redis_url.as_ref());
         reader.look_at_browsers(public_url, &self.browsers);
         reader.look_at_times(&self.settings, self.session_max, self.give_up_after);
@@ -345,6 +350,8 @@ mod tests {
             (&[("SESSION_MAX_SECONDS", "3600")], Warning, "SESSION_MAX_SECONDS"),
             (&[("RELAY_GIVE_UP_SECONDS", "60")], Warning, "RELAY_GIVE_UP_SECONDS"),
             (&[("RUST_LOG", "info,=x=")], Error, "RUST_LOG"),
+            (&[("METRICS_ADDR", "nowhere")], Error, "METRICS_ADDR"),
+            (&[("METRICS_ADDR", "127.0.0.1:8001")], Error, "METRICS_ADDR"),
             (&[https, ("DEBUG", "true")], Warning, "DEBUG"),
             (&[("FERNET_KEY", "x")], Warning, "FERNET_KEY"),
         ];

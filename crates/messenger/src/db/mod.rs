@@ -164,6 +164,24 @@ impl Db {
         }
     }
 
+    /// How many transactions wait for the one connection that writes, and how many may; nothing on PostgreSQL, where
+    /// they wait for a connection.
+    pub fn waiting(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Sqlite { writer, .. } => Some(writer.waiting()),
+            Self::Postgres { .. } => None,
+        }
+    }
+
+    /// How many connections are in use, that which writes to SQLite not among them, and how many are idle.
+    pub fn connections(&self) -> (usize, usize) {
+        let (size, idle) = match self {
+            Self::Sqlite { readers, .. } => (readers.size(), readers.num_idle()),
+            Self::Postgres { pool, .. } => (pool.size(), pool.num_idle()),
+        };
+        (usize::try_from(size).unwrap_or(0).saturating_sub(idle), idle)
+    }
+
     /// Whether several processes may share this database.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Postgres { .. })

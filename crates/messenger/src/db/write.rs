@@ -100,6 +100,10 @@ impl Writer {
         Ok(Self { queue, pool, closing, commits })
     }
 
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.queue.max_capacity() - self.queue.capacity(), self.queue.max_capacity())
+    }
+
     pub(super) fn commits(&self) -> &Arc<Notify> {
         &self.commits
     }

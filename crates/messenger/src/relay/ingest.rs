@@ -90,11 +90,12 @@ async fn take(
 ) -> Result<Option<HashMap<i64, &'static str>>, Error> {
     let Some(position) = fresh.last().map(|event| event.seq) else { return Ok(None) };
     let advance = Advance { origin: batch.origin.clone(), stream: batch.stream, known, position };
-    let shared = app.clone();
+    let (shared, events) = (app.clone(), fresh.len());
     let work = app
         .db
         .write(move |conn| Box::pin(async move { take_in(&shared, conn, fresh, advance).await }));
     let Some(taken) = work.await? else { return Ok(None) };
+    count(&batch.origin, events, taken.refused.len());
     for id in taken.conversations {
         app.memberships.forget(id).await;
     }
@@ -131,6 +132,17 @@ async fn take_one_by_one(
         known = Some((batch.stream, event.seq));
     }
     Ok(Some(refused))
+}
+
+/// Counts the events that were settled, and those of them that were refused.
+fn count(origin: &AppName, events: usize, refused: usize) {
+    let number = |events| u64::try_from(events).unwrap_or(u64::MAX);
+    metrics::counter!("messaging_relay_events_received_total", "peer" => origin.to_string())
+        .increment(number(events));
+    if refused > 0 {
+        metrics::counter!("messaging_relay_events_refused_total", "peer" => origin.to_string())
+            .increment(number(refused));
+    }
 }
 
 /// An event that is beyond the position.

@@ -12,6 +12,7 @@ mod client;
 mod give_up;
 mod ingest;
 mod keys;
+mod meter;
 mod parked;
 mod reach;
 mod receiver;

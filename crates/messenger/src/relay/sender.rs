@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shared::address::AppName;
 use shared::id::{ConversationId, EventId, MessageId, StreamId, UserId};
@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::meter::Meter;
 use super::store::{self, EventKind, Held, NewEvent, Waiting};
 use super::{Cause, Delivery, GivenUp, PeerClient, Signals, Waits, give_up};
 use crate::app::App;
@@ -54,6 +55,7 @@ pub struct Sender {
     owner: Uuid,
     give_up_after: Duration,
     lease: Mutex<Lease>,
+    meter: Meter,
 }
 
 /// What a sender knows of the lease of its peer. Moments are those of its own clock, which may differ from those of other
@@ -80,7 +82,8 @@ impl Sender {
     pub fn new(app: &Arc<App>, peer: AppName, give_up_after: Duration) -> Self {
         // A process alone with its database may take over at once from the one that was killed before it.
         let owner = if app.db.is_shared() { Uuid::from_u128(rand::random()) } else { Uuid::nil() };
-        Self { app: app.clone(), peer, owner, give_up_after, lease: Mutex::new(Lease::Unknown) }
+        let (lease, meter) = (Mutex::new(Lease::Unknown), Meter::of(&peer));
+        Self { app: app.clone(), peer, owner, give_up_after, lease, meter }
     }
 
     /// The next events, empty if there are none; `None` if another process sends to this peer.
@@ -89,7 +92,7 @@ impl Sender {
         let limit = i64::try_from(MAX_BATCH).unwrap_or(0);
         let mut waiting = store::waiting(&mut self.app.db.read().await?, &self.peer, limit).await?;
         let oldest = self.app.clock.wall().before(self.give_up_after);
-        if waiting.iter().any(|w| w.created_at < oldest && w.kind != EventKind::Void) {
+        if waiting.iter().any(|w| w.created_at < oldest && w.kind == EventKind::Message) {
             self.give_up(oldest).await?;
             waiting = store::waiting(&mut self.app.db.read().await?, &self.peer, limit).await?;
         }
@@ -144,7 +147,9 @@ impl Sender {
                     return Ok::<_, Problem>(None);
                 }
                 let (mut relayed, mut failed, mut registers) = (Vec::new(), Vec::new(), Vec::new());
-                for (seq, kind, subject) in store::settle(conn, &peer, position).await? {
+                let settled = store::settle(conn, &peer, position).await?;
+                let number = settled.len();
+                for (seq, kind, subject) in settled {
                     let code = refused.iter().find(|(number, _)| *number == seq);
                     if kind == EventKind::Receipt {
                         let (delivered, seen) = told.get(&seq).copied().unwrap_or((NEVER, NEVER));
@@ -174,17 +179,19 @@ impl Sender {
                         at: now,
                     })
                     .collect();
+                let refused = failed.len();
                 relayed.append(&mut failed);
                 realtime::append_status(conn, &relayed, now).await?;
                 store::append(conn, &peer, &events).await?;
-                Ok(Some(relayed))
+                Ok(Some((relayed, number, refused)))
             })
         });
-        let Some(changed) = settled.await? else {
+        let Some((changed, number, refused)) = settled.await? else {
             tracing::warn!(peer = %self.peer, "the lease has gone to another process; nothing was settled");
             self.forget_lease();
             return Ok(false);
         };
+        self.meter.settled(number, refused);
         if !changed.is_empty() {
             let changed = changed.into_iter().map(MessageId::from).collect();
             receipts::announce(&self.app, StatusChange::Messages(changed));
@@ -221,12 +228,13 @@ impl Sender {
     async fn give_up(&self, oldest: Timestamp) -> Result<(), Problem> {
         let (peer, now) = (self.peer.clone(), self.app.clock.now());
         let given_up = self.app.db.write(move |conn| {
-            Box::pin(
-                async move { give_up(conn, &peer, Waits::Since(oldest), "expired", now).await },
-            )
+            Box::pin(async move {
+                give_up(conn, &peer, Waits::MessagesBefore(oldest), "expired", now).await
+            })
         });
         let GivenUp { failed, .. } = given_up.await?;
         let messages = failed.len();
+        self.meter.expired(messages);
         receipts::announce(&self.app, StatusChange::Messages(failed));
         tracing::warn!(peer = %self.peer, messages, "events were given up, as the peer has been away too long");
         Ok(())
@@ -358,11 +366,13 @@ impl Sender {
         if events == 0 && !greet {
             return Ok(Some(0));
         }
+        let started = Instant::now();
         let answer = tokio::select! {
             answer = client.deliver(&claimed.batch) => answer,
             // The peer may have it or not; the next process will find out.
             () = stopping.cancelled() => return Ok(Some(0)),
         };
+        self.meter.attempt(&answer, started.elapsed());
         if answer.as_ref().is_err_and(|failure| failure.cause == Cause::StaleStream) {
             self.restart(claimed.fence).await.map_err(failed)?;
         }

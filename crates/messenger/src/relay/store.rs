@@ -187,12 +187,15 @@ pub struct Waiting {
     pub message: Option<MessageState>,
 }
 
-/// The first events that wait for a peer, at most `limit`.
+/// The first events that wait for a peer, at most `limit`. A change of a message that has failed for the peer comes without
+/// the message, as it would bring it along.
 pub async fn waiting(conn: &mut Conn, peer: &AppName, limit: i64) -> Result<Vec<Waiting>> {
     const SELECT: &str = concat!(
         "SELECT o.seq, o.kind, o.subject, o.trace, o.created_at, ",
         state_columns!(),
         " FROM outbox o LEFT JOIN messages m ON m.id = o.subject
+            AND NOT (o.kind = 1 AND EXISTS (SELECT 1 FROM failures f
+                WHERE f.message_id = o.subject AND f.app = o.peer))
           WHERE o.peer = $1 ORDER BY o.seq LIMIT $2"
     );
     let read = |row: &Row| {
@@ -223,19 +226,19 @@ pub async fn give_up(
     which: Waits,
 ) -> Result<Vec<(EventKind, Uuid)>> {
     const SELECT: &str = "SELECT kind, subject FROM outbox
-        WHERE peer = $1 AND kind <> $2 AND created_at < $3 AND seq BETWEEN $4 AND $5";
+        WHERE peer = $1 AND kind <> $2 AND kind <= $3 AND created_at < $4 AND seq BETWEEN $5 AND $6";
     const UPDATE: &str = "UPDATE outbox SET kind = $2
-        WHERE peer = $1 AND kind <> $2 AND created_at < $3 AND seq BETWEEN $4 AND $5";
-    let (before, first, last) = match which {
-        Waits::Since(before) => (before.micros(), 0, i64::MAX),
-        Waits::Seq(seq) => (i64::MAX, seq, seq),
-        Waits::AtAll => (i64::MAX, 0, i64::MAX),
+        WHERE peer = $1 AND kind <> $2 AND kind <= $3 AND created_at < $4 AND seq BETWEEN $5 AND $6";
+    let (kinds, before, first, last) = match which {
+        Waits::MessagesBefore(at) => (EventKind::Message.number(), at.micros(), 0, i64::MAX),
+        Waits::Seq(seq) => (i16::MAX, i64::MAX, seq, seq),
+        Waits::AtAll => (i16::MAX, i64::MAX, 0, i64::MAX),
     };
     let read = |row: &Row| Ok((row.number::<EventKind>()?, row.take()?));
     let query = conn.sql(SELECT).bind(peer.to_string()).bind(EventKind::Void.number());
-    let given_up = query.bind(before).bind(first).bind(last).all(read).await?;
+    let given_up = query.bind(kinds).bind(before).bind(first).bind(last).all(read).await?;
     let query = conn.sql(UPDATE).bind(peer.to_string()).bind(EventKind::Void.number());
-    query.bind(before).bind(first).bind(last).execute().await?;
+    query.bind(kinds).bind(before).bind(first).bind(last).execute().await?;
     Ok(given_up)
 }
 

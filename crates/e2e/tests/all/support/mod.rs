@@ -2,9 +2,10 @@
 
 pub mod browser;
 pub mod cluster;
+pub mod command;
 pub mod faketime;
 pub mod history;
-pub mod command;
+pub mod metrics;
 pub mod peer;
 pub mod problem;
 pub mod raw;
