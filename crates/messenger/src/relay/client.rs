@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::Cause;
-use super::service_token::{BodyDigest, Refusal, ServiceTokens, Signature, Skew};
+use super::service_token::{self, BodyDigest, ServiceTokens, Signature, Skew};
 use crate::config::Peer;
 use crate::users::UserQuery;
 
@@ -297,7 +297,7 @@ impl PeerClient {
         token: &str,
         method: &Method,
         target: &str,
-    ) -> Result<BodyDigest, Refusal> {
+    ) -> Result<BodyDigest, service_token::Refusal> {
         self.tokens.verify(token, method, target)
     }
 
