@@ -130,7 +130,7 @@ impl App {
             memberships: Memberships::default(),
             pictures: Pictures::new(),
             outgoing: Outgoing::start(&db, &clock),
-            requests: Requests::new(),
+            requests: Requests::register(),
             cursors: Cursors::new(&config.jwt_secret),
             receipts: Receipts::default(),
             realtime: Realtime::new(config),

@@ -37,7 +37,7 @@ pub struct Watched<'a> {
 
 impl Requests {
     /// Counts from now on, if there is a recorder.
-    pub fn new() -> Self {
+    pub fn register() -> Self {
         let in_flight = metrics::gauge!("messaging_http_requests_in_flight");
         let is_on = super::recorder().is_some();
         Self { routes: RwLock::default(), in_flight, is_on }

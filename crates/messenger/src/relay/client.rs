@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::Cause;
-use super::service_token::{self, BodyDigest, ServiceTokens, Signature, Skew};
+use super::service_token::{BodyDigest, Refusal, ServiceTokens, Signature, Skew};
 use crate::config::Peer;
 use crate::users::UserQuery;
 
@@ -72,7 +72,7 @@ pub struct Probe {
 }
 
 /// Why a peer has not said whether it reaches this app.
-pub enum Refusal {
+pub enum Unreached {
     /// It does not take this app's signature.
     Signature,
     /// It is of a release that does not know.
@@ -248,30 +248,26 @@ impl PeerClient {
     pub async fn knock(&self) -> Result<(), String> {
         // It does not matter whether there is such a user.
         let target = format!("{USERS_PATH}?username=nobody");
-        let request = self.request(&Method::GET, &target, Vec::new(), None).await;
-        let request = request.map_err(|problem| problem.to_string())?.timeout(SEARCH);
-        let response = request.send().await.map_err(|error| causes(&error))?;
-        match response.status() {
+        let response = self.send(&Method::GET, &target, Vec::new(), None, SEARCH).await;
+        match response.map_err(|failure| failure.reason)?.status() {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
             status => Err(format!("the peer answered {status}")),
         }
     }
 
     /// Whether the peer reaches this app, as the peer says.
-    pub async fn reach(&self) -> Result<Reach, Refusal> {
-        let failed = |problem: Problem| Refusal::Failed(problem.to_string());
-        let request = self.request(&Method::GET, REACH_PATH, Vec::new(), None).await;
-        let response = request.map_err(failed)?.timeout(CONNECT).send().await;
-        let response = response.map_err(|error| Refusal::Failed(causes(&error)))?;
+    pub async fn reach(&self) -> Result<Reach, Unreached> {
+        let response = self.send(&Method::GET, REACH_PATH, Vec::new(), None, CONNECT).await;
+        let response = response.map_err(|failure| Unreached::Failed(failure.reason))?;
         match response.status() {
             StatusCode::OK => {
-                let body = read(response).await.map_err(Refusal::Failed)?;
+                let body = read(response).await.map_err(Unreached::Failed)?;
                 let reach = serde_json::from_slice(&body);
-                reach.map_err(|_| Refusal::Failed("the answer says nothing of it".to_owned()))
+                reach.map_err(|_| Unreached::Failed("the answer says nothing of it".to_owned()))
             }
-            StatusCode::UNAUTHORIZED => Err(Refusal::Signature),
-            StatusCode::NOT_FOUND => Err(Refusal::Unknown),
-            status => Err(Refusal::Failed(format!("the peer answered {status}"))),
+            StatusCode::UNAUTHORIZED => Err(Unreached::Signature),
+            StatusCode::NOT_FOUND => Err(Unreached::Unknown),
+            status => Err(Unreached::Failed(format!("the peer answered {status}"))),
         }
     }
 
@@ -297,7 +293,7 @@ impl PeerClient {
         token: &str,
         method: &Method,
         target: &str,
-    ) -> Result<BodyDigest, service_token::Refusal> {
+    ) -> Result<BodyDigest, Refusal> {
         self.tokens.verify(token, method, target)
     }
 

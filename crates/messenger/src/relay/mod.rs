@@ -41,7 +41,7 @@ use crate::config::Config;
 use crate::recovery;
 
 pub use cause::Cause;
-pub use client::{Delivery, PeerClient, Probe, Refusal, causes};
+pub use client::{Delivery, PeerClient, Probe, Unreached, causes};
 pub use give_up::{GivenUp, Waits, give_up};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};

@@ -7,7 +7,7 @@ use shared::time::Clock;
 
 use super::Report;
 use crate::config::{Config, Peer};
-use crate::relay::{PeerClient, Probe, Refusal};
+use crate::relay::{PeerClient, Probe, Unreached};
 
 const AREA: &str = "peer";
 /// Clocks that differ by more make messages stand in an order that people wonder about.
@@ -133,21 +133,21 @@ async fn both_ways(
                 report.fail(AREA, what, "Correct the URL of this app in PEERS of the peer, or the firewall or proxy before this app.");
             }
         }
-        Err(Refusal::Signature) if clocks_differ => {
+        Err(Unreached::Signature) if clocks_differ => {
             let what = format!("{name} refuses our requests (401), as the clocks differ.");
             report.fail(AREA, what, "Set the clocks; then look again.");
         }
-        Err(Refusal::Signature) => report.fail(
+        Err(Unreached::Signature) => report.fail(
             AREA,
             format!("{name} refuses our requests (401)."),
             "Give both apps the same RELAY_SECRET, and have the peer name this app, by its APP_NAME, in its PEERS; restart what you have changed.",
         ),
-        Err(Refusal::Unknown) => report.warn(
+        Err(Unreached::Unknown) => report.warn(
             AREA,
             format!("{name} is of a release that does not tell whether it reaches us."),
             "Update the peer.",
         ),
-        Err(Refusal::Failed(why)) => report.fail(
+        Err(Unreached::Failed(why)) => report.fail(
             AREA,
             format!("{name} does not say whether it reaches us: {why}"),
             "Look at the log of the peer.",
