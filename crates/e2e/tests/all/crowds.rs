@@ -165,7 +165,7 @@ async fn a_long_queue_drains_in_order_within_bounded_memory() {
     let grown = [&pair.a, &pair.b].map(e2e::Process::peak_memory);
     println!("{count} events in {:?}; MiB: {before:?}, at most {grown:?}", started.elapsed());
     for peak in grown {
-        assert!(peak < 250, "{peak} MiB");
+        assert!(peak < 150, "{peak} MiB");
     }
     let queued = "SELECT CAST(count(*) AS TEXT) FROM messages WHERE status = 0";
     assert_eq!(sql.text(queued).await, "0");
