@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { APPS, Client, eventually } from './support/apps.mjs';
-import { launch, logIn, open } from './support/browser.mjs';
+import { checkAccess, launch, logIn, open } from './support/browser.mjs';
 
 let browser;
 before(async () => {
@@ -71,4 +71,24 @@ test('tabs renew one session together, and leave together', async () => {
   await page.getByRole('button', { name: /^Menu of/ }).click();
   await page.getByRole('menuitem', { name: 'Log out' }).click();
   for (const tab of [page, ...others]) await eventually(() => tab.getByRole('button', { name: 'Log in' }).isVisible(), 'the log-in page');
+});
+
+test('a failure says what happened, gives the id that finds it in the log, and another try helps', async () => {
+  await Client.join(APPS.a, 'nina');
+  const page = await open(browser, APPS.a, { permissions: ['clipboard-read', 'clipboard-write'] });
+  await logIn(page, 'nina');
+  const problem = { code: 'internal', detail: 'Something went wrong here.', request_id: '5e9d1b38af07ef4b', status: 500, title: 'Internal', type: 'x' };
+  // No request makes a sound app fail, so the answer is taken from it on its way.
+  await page.route('**/api/messages/inbox/**', (route) => route.fulfill({ status: 500, contentType: 'application/problem+json', body: JSON.stringify(problem) }));
+  await page.getByRole('link', { name: 'Inbox' }).click();
+  await page.getByText('The inbox cannot be loaded.').waitFor();
+  await page.getByText('Something went wrong here.').waitFor();
+  await page.getByRole('button', { name: 'Copy request id' }).click();
+  await page.getByRole('button', { name: 'Copied' }).waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), problem.request_id);
+  assert.deepEqual(await checkAccess(page, 'failure'), []);
+  await page.unroute('**/api/messages/inbox/**');
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByText('All read').waitFor();
+  assert.deepEqual(page.faults, []);
 });

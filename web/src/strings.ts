@@ -413,6 +413,7 @@ export const t = {
       conversation: 'Conversation',
       user: 'Profile',
       receipt: 'Receipt',
+      recovered: 'End of what is told again after a restore',
     },
     tryNow: 'Try now',
     retryAll: 'Retry all',
