@@ -248,9 +248,8 @@ impl PeerClient {
     pub async fn knock(&self) -> Result<(), String> {
         // It does not matter whether there is such a user.
         let target = format!("{USERS_PATH}?username=nobody");
-        let request = self.request(&Method::GET, &target, Vec::new(), None).await;
-        let request = request.map_err(|problem| problem.to_string())?.timeout(SEARCH);
-        let response = request.send().await.map_err(|error| causes(&error))?;
+        let response = self.send(&Method::GET, &target, Vec::new(), None, SEARCH).await;
+        let response = response.map_err(|failure| failure.reason)?;
         match response.status() {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
             status => Err(format!("the peer answered {status}")),
@@ -259,10 +258,8 @@ impl PeerClient {
 
     /// Whether the peer reaches this app, as the peer says.
     pub async fn reach(&self) -> Result<Reach, Refusal> {
-        let failed = |problem: Problem| Refusal::Failed(problem.to_string());
-        let request = self.request(&Method::GET, REACH_PATH, Vec::new(), None).await;
-        let response = request.map_err(failed)?.timeout(CONNECT).send().await;
-        let response = response.map_err(|error| Refusal::Failed(causes(&error)))?;
+        let response = self.send(&Method::GET, REACH_PATH, Vec::new(), None, SEARCH).await;
+        let response = response.map_err(|failure| Refusal::Failed(failure.reason))?;
         match response.status() {
             StatusCode::OK => {
                 let body = read(response).await.map_err(Refusal::Failed)?;
