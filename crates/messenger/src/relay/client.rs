@@ -258,7 +258,7 @@ impl PeerClient {
 
     /// Whether the peer reaches this app, as the peer says.
     pub async fn reach(&self) -> Result<Reach, Refusal> {
-        let response = self.send(&Method::GET, REACH_PATH, Vec::new(), None, SEARCH).await;
+        let response = self.send(&Method::GET, REACH_PATH, Vec::new(), None, CONNECT).await;
         let response = response.map_err(|failure| Refusal::Failed(failure.reason))?;
         match response.status() {
             StatusCode::OK => {
