@@ -112,9 +112,10 @@ impl Plan {
     pub fn all(options: &Options) -> Result<Vec<Self>> {
         let programs = program_folder()?;
         let sending = options.wants(Mode::Sends) || options.wants(Mode::Relay);
-        let connections: Vec<usize> = match sending {
-            true => options.connections.iter().map(|&number| usize::from(number)).collect(),
-            false => Vec::new(),
+        let connections: Vec<usize> = if sending {
+            options.connections.iter().map(|&number| usize::from(number)).collect()
+        } else {
+            Vec::new()
         };
         let only = |few: &[usize]| -> Vec<usize> {
             connections.iter().copied().filter(|number| few.contains(number)).collect()
