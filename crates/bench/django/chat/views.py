@@ -3,7 +3,7 @@
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
-from rest_framework import generics, pagination, permissions, serializers, status
+from rest_framework import generics, permissions, serializers, status
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework_simplejwt.serializers import TokenObtainPairSerializer
@@ -12,12 +12,7 @@ from rest_framework_simplejwt.views import TokenObtainPairView
 from . import relay
 from .encryption import open_token, seal
 from .models import Conversation, Message, Participant, address
-
-
-class Pages(pagination.PageNumberPagination):
-    page_size = 20
-    page_size_query_param = "page_size"
-    max_page_size = 100
+from .pages import Pages
 
 
 class Account(serializers.ModelSerializer):
@@ -124,6 +119,7 @@ class Messages(APIView):
 
 class Seen(generics.GenericAPIView):
     serializer_class = Shown
+    pagination_class = Pages
 
     def get_queryset(self):
         own = {"conversation__participants__address": address(self.request.user)}

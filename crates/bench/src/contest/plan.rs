@@ -134,7 +134,11 @@ impl Plan {
             && sending
         {
             let folder = std::path::absolute(folder)?;
-            plans.push(Self::new(AGAINST, Kind::Sqlite(folder), only(&[USUAL])));
+            let mut sends = only(&[USUAL]);
+            if sends.is_empty() {
+                sends.clone_from(&connections);
+            }
+            plans.push(Self::new(AGAINST, Kind::Sqlite(folder), sends));
         }
         if options.postgres.is_some() {
             let sends = if options.quick { only(&[1, USUAL]) } else { connections.clone() };

@@ -14,7 +14,7 @@ use super::site::Site;
 use crate::error::{Error, Result};
 
 /// The files of the Django pair, by path.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     ("requirements.txt", include_str!("../../django/requirements.txt")),
     ("settings.py", include_str!("../../django/settings.py")),
     ("urls.py", include_str!("../../django/urls.py")),
@@ -23,11 +23,12 @@ const FILES: [(&str, &str); 10] = [
     ("chat/encryption.py", include_str!("../../django/chat/encryption.py")),
     ("chat/hashers.py", include_str!("../../django/chat/hashers.py")),
     ("chat/models.py", include_str!("../../django/chat/models.py")),
+    ("chat/pages.py", include_str!("../../django/chat/pages.py")),
     ("chat/relay.py", include_str!("../../django/chat/relay.py")),
     ("chat/views.py", include_str!("../../django/chat/views.py")),
 ];
 /// How long the packages may take to be installed.
-const INSTALLING: Duration = Duration::from_mins(5);
+const INSTALLING: Duration = Duration::from_mins(10);
 /// Threads of each gunicorn process: while one waits for the peer, others work.
 const THREADS: usize = 4;
 
