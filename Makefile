@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run run-cluster demo web build test lint audit fmt openapi bench bench-quick
+.PHONY: help run run-cluster demo web build test lint audit fmt openapi reference bench bench-quick
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET)/release
@@ -38,7 +38,7 @@ test: lint web $(VENV)/ready ## Run all checks and all tests
 	scripts/with-apps scripts/postman
 	@export CARGO_TERM_PROGRESS_WHEN=never; \
 	if [ -x $(VENV)/bin/python ]; then export TEST_PYTHON=$(VENV)/bin/python; fi; \
-	scripts/with-redis scripts/with-postgres cargo test --workspace
+	scripts/with-faketime scripts/with-redis scripts/with-postgres cargo test --workspace
 
 lint: ## Check format, lints, licences and sources
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
@@ -57,6 +57,10 @@ fmt: ## Format the code
 openapi: ## Write the description of the API to openapi/messaging.json, and the client of the interface from it
 	cargo run -q -p app-a -- openapi > openapi/messaging.json.new && mv openapi/messaging.json.new openapi/messaging.json
 	@scripts/web client
+
+reference: ## Write docs/CONFIGURATION.md and .env.example from the table of variables in the code
+	cargo run -q -p app-a -- config docs > docs/CONFIGURATION.md.new && mv docs/CONFIGURATION.md.new docs/CONFIGURATION.md
+	cargo run -q -p app-a -- config docs --env > .env.example.new && mv .env.example.new .env.example
 
 bench: build ## Measure everything and compare it, in half an hour; BENCH='sends --rounds 9' measures less
 	cargo build --release -p bench

@@ -7,9 +7,14 @@
 //! | requests between the apps are signed and checked | `service_token.rs`, `client.rs`, `signed.rs` |
 //! | the peer takes a batch in | `receiver.rs`, `ingest.rs` |
 
+mod cause;
 mod client;
+mod give_up;
 mod ingest;
+mod keys;
+mod meter;
 mod parked;
+mod reach;
 mod receiver;
 mod sender;
 mod service_token;
@@ -33,14 +38,17 @@ use utoipa_axum::routes;
 
 use crate::app::{App, AppState};
 use crate::config::Config;
+use crate::recovery;
 
-pub use client::{Delivery, PeerClient};
+pub use cause::Cause;
+pub use client::{Delivery, PeerClient, Probe, Refusal, causes};
+pub use give_up::{GivenUp, Waits, give_up};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
-pub use signed::signer;
+pub use signed::{Signed, signer};
 pub use store::{
     EventKind, NewEvent, append, append_change, append_conversation, append_user, last_moment,
-    last_written,
+    last_written, raise_written,
 };
 
 /// Bytes of a batch of events, at most.
@@ -50,8 +58,11 @@ pub const MAX_BODY: usize = 8 * 1024 * 1024;
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(receiver::events))
+        .routes(routes!(keys::keys))
+        .routes(routes!(recovery::recover))
         .routes(routes!(signals::signals))
         .routes(routes!(users::users))
+        .routes(routes!(reach::reach))
         .routes(routes!(users::picture))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
@@ -59,6 +70,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
 /// What the parts of an app share to reach its peers.
 pub struct Relay {
     peers: HashMap<AppName, PeerHandle>,
+    /// After how long an event that cannot be delivered is given up.
+    pub give_up_after: Duration,
 }
 
 /// One peer, as the rest of the app knows it.
@@ -87,7 +100,7 @@ impl Relay {
                 PeerHandle { client, signals: Arc::default(), ingesting: Mutex::default() };
             (peer.name.clone(), handle)
         });
-        Self { peers: peers.collect() }
+        Self { peers: peers.collect(), give_up_after: config.give_up_after }
     }
 
     /// The way to ask a peer something.
@@ -113,6 +126,16 @@ impl Relay {
     pub fn wake_all(&self) {
         for peer in self.peers.values() {
             peer.signals.news.notify_one();
+        }
+    }
+
+    /// Says that these peers are to be tried at once, however long the wait after the last failure would still be.
+    ///
+    /// It concerns this process. Where another one sends to a peer, what is new is seen there within a second, and the
+    /// end of a wait not before its time.
+    pub fn try_now(&self, peers: &[AppName]) {
+        for peer in peers {
+            self.heard(peer);
         }
     }
 
