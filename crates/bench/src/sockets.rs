@@ -194,6 +194,8 @@ impl Crowd<'_> {
         }
         let all_kib = steady(pid).await?;
         let meter = Meter::start(vec![pid], Vec::new())?;
+        // The one of before has been idle for longer than the app waits.
+        let connection = Connection::open(address).await?;
         let fan_out = FanOut::measure(connection, send, told).await?;
         let cores = meter.cores()?;
         let mut broken = 0;

@@ -72,11 +72,14 @@ pub async fn make(app: &Site, store: &Store, options: &Options) -> Result<Vec<Su
         let send = &subjects[subjects.len() - 1].send;
         let first: Named = connection.fetch(send.clone(), StatusCode::CREATED).await?;
         store.multiply(&first.id, size - 1 - NEWEST as u64).await?;
+        // The one of before has been idle for longer than the app waits.
+        connection = Connection::open(app.address()).await?;
         for _ in 0..NEWEST {
             let _: Named = connection.fetch(send.clone(), StatusCode::CREATED).await?;
         }
     }
     store.tidy().await?;
+    connection = Connection::open(app.address()).await?;
     for size in PARTICIPANTS.into_iter().filter(|size| *size <= most) {
         let id = begin(&mut connection, &people[..size], "Large").await?;
         subjects.push(subject(Dimension::Participants, size as u64, &people[0], &id)?);
