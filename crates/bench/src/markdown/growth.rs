@@ -1,4 +1,4 @@
-use super::table::{number, section, spread, table};
+use super::table::{grouped, number, section, spread, table};
 use crate::figures::count;
 use crate::report::Report;
 
@@ -20,7 +20,7 @@ pub fn render(report: &Report) -> Option<String> {
             let series = &grown.series;
             rows.push(vec![
                 growth.database.to_owned(),
-                format!("{} {}", number(count(grown.size)), grown.dimension.name()),
+                format!("{} {}", grouped(count(grown.size)), grown.dimension.name()),
                 spread(series.spread(|sample| sample.page_ms)),
                 spread(series.spread(|sample| sample.counted_page_ms)),
                 spread(series.spread(|sample| sample.pages_per_second)),
