@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run run-cluster demo web build test lint audit fmt openapi reference bench
+.PHONY: help run run-cluster demo web build test lint audit fmt openapi reference bench bench-quick
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET)/release
@@ -62,9 +62,16 @@ reference: ## Write docs/CONFIGURATION.md and .env.example from the table of var
 	cargo run -q -p app-a -- config docs > docs/CONFIGURATION.md.new && mv docs/CONFIGURATION.md.new docs/CONFIGURATION.md
 	cargo run -q -p app-a -- config docs --env > .env.example.new && mv .env.example.new .env.example
 
-bench: build ## Measure sends, relay and reads of both apps
+bench: build ## Measure everything and compare it, in half an hour; BENCH='sends --rounds 9' measures less
 	cargo build --release -p bench
-	$(RELEASE)/bench
+	@$(bench) $(BENCH)
+
+bench-quick: build ## The same with fewer and shorter measurements, in some minutes
+	cargo build --release -p bench
+	@$(bench) --quick $(BENCH)
+
+# PostgreSQL syncs to disk here. What cannot be had is left out, and the report says so.
+bench = CI=false POSTGRES_SYNC=on scripts/with-redis scripts/with-postgres $(RELEASE)/bench
 
 # Unoptimised: it is needed once, and compiles sooner so.
 cargo-deny = cargo deny --version >/dev/null 2>&1 || { \

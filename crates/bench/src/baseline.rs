@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 use serde::Serialize;
 
-use crate::baseline_server::PAGE;
 use crate::connection::{Connection, Template, get, post};
 use crate::error::Result;
 use crate::figures::percentile;
 use crate::load::{Worker, drive, micros};
 use crate::people::text;
-use crate::process::Process;
+use crate::servers::{Bare, PAGE};
 use crate::usage::{Cores, Meter};
 
 /// Connections at once.
@@ -38,32 +37,46 @@ pub struct BaselineSample {
     pub pages_per_second: f64,
     /// The cores that this took.
     pub page_cores: Cores,
+    /// Requests per second that the generator sends where an answer costs next to nothing: its own ceiling.
+    pub ceiling_per_second: f64,
+    /// The cores that this took; the first server is the echo.
+    pub ceiling_cores: Cores,
     /// The median of one write of 4 KiB and fdatasync, in milliseconds.
     pub sync_ms: f64,
 }
 
-/// Measures the bare server and the disk under `folder`.
-pub async fn measure(bare: &Process, folder: &Path, span: Duration) -> Result<BaselineSample> {
+/// Measures the bare server, the generator and the disk.
+pub async fn measure(bare: &Bare, span: Duration) -> Result<BaselineSample> {
     let body = serde_json::json!({
         "conversation": "01890a5d-ac96-774b-bcce-b302099a8057",
         "content": text(),
     });
+    let (server, created) = (bare.address(), StatusCode::CREATED);
     let send = post("/messages", None, &body)?;
-    let (posts_per_second, post_cores) = rate(bare, &send, StatusCode::CREATED, span).await?;
+    let (posts_per_second, post_cores) = rate(bare, server, &send, created, span).await?;
     let page = get("/page", None)?;
-    let (pages_per_second, page_cores) = rate(bare, &page, StatusCode::OK, span).await?;
-    let sync_ms = sync(folder)?;
-    Ok(BaselineSample { posts_per_second, post_cores, pages_per_second, page_cores, sync_ms })
+    let (pages_per_second, page_cores) = rate(bare, server, &page, StatusCode::OK, span).await?;
+    let (ceiling_per_second, ceiling_cores) = rate(bare, bare.echo, &send, created, span).await?;
+    Ok(BaselineSample {
+        posts_per_second,
+        post_cores,
+        pages_per_second,
+        page_cores,
+        ceiling_per_second,
+        ceiling_cores,
+        sync_ms: sync(bare.folder.path())?,
+    })
 }
 
 async fn rate(
-    bare: &Process,
+    bare: &Bare,
+    address: SocketAddr,
     request: &Template,
     expected: StatusCode,
     span: Duration,
 ) -> Result<(f64, Cores)> {
-    let workers = workers(bare.address, request, expected).await?;
-    let meter = Meter::start(bare.pid, None)?;
+    let workers = workers(address, request, expected).await?;
+    let meter = Meter::start(vec![bare.pid()], Vec::new())?;
     let load = drive(workers, span).await?;
     Ok((load.per_second(), meter.cores()?))
 }

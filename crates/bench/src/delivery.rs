@@ -4,21 +4,21 @@ use hyper::StatusCode;
 use memchr::memmem;
 use serde::Serialize;
 
-use crate::apps::Apps;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::figures::{count, percentile};
 use crate::ledger::{Difference, Ledger};
 use crate::load::micros;
 use crate::people::{Named, Pair};
+use crate::servers::Apps;
 use crate::usage::{Cores, Meter};
 
 /// Messages of one idle measurement, at most.
-const MESSAGES: usize = 300;
+pub const MESSAGES: usize = 300;
 /// The pause between two of them, in which the apps come to rest.
-const REST: Duration = Duration::from_millis(5);
+pub const REST: Duration = Duration::from_millis(5);
 /// How long one message may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Messages on the page that is polled: the one that is waited for is the newest.
 const POLLED: usize = 1;
 
@@ -48,16 +48,16 @@ pub async fn measure(
 ) -> Result<DeliverySample> {
     let idle = pairs.len() == 1;
     let mut couriers = Vec::with_capacity(pairs.len());
-    for pair in pairs {
+    for (number, pair) in pairs.iter().enumerate() {
         couriers.push(Courier {
-            sending: Connection::open(apps.a.address).await?,
-            polling: Connection::open(apps.b.address).await?,
+            sending: Connection::open(apps.a.address_for(number)).await?,
+            polling: Connection::open(apps.b.address_for(number)).await?,
             pair: pair.clone(),
             latencies: Vec::new(),
             polls: 0,
         });
     }
-    let meter = Meter::start(apps.a.pid, Some(apps.b.pid))?;
+    let meter = Meter::start(apps.a.pids(), apps.b.pids())?;
     let deadline = Instant::now() + span;
     let tasks: Vec<_> = couriers
         .into_iter()
@@ -78,7 +78,7 @@ pub async fn measure(
         p99_ms: percentile(&mut latencies, 99),
         polls: count(polls) / count(messages.max(1)),
         cores,
-        difference: ledger.compare(apps.b.address).await?,
+        difference: ledger.compare(apps.b.address()).await?,
     })
 }
 

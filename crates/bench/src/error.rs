@@ -1,4 +1,5 @@
 use hyper::StatusCode;
+use tokio_tungstenite::tungstenite;
 
 /// Why a measurement ends without a result.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,15 @@ pub enum Error {
     /// An answer has another form than it should.
     #[error("an answer cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    /// A WebSocket cannot be opened, or broke.
+    #[error("a socket broke: {0}")]
+    Socket(#[from] Box<tungstenite::Error>),
+    /// A database that is filled directly.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The system refuses something.
+    #[error(transparent)]
+    System(#[from] rustix::io::Errno),
     /// An answer that should have been another.
     #[error("{what} was answered {status}: {body}")]
     Answer {
@@ -25,12 +35,21 @@ pub enum Error {
         /// The start of its body.
         body: String,
     },
+    /// A program that is not installed here.
+    #[error("{0}")]
+    Missing(String),
     /// Something else, said in a sentence.
     #[error("{0}")]
     Failed(String),
     /// The person at the keyboard has had enough.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<tungstenite::Error> for Error {
+    fn from(error: tungstenite::Error) -> Self {
+        Self::Socket(Box::new(error))
+    }
 }
 
 /// The result of a step of the benchmark.

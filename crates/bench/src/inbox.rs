@@ -3,14 +3,13 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde::Serialize;
 
-use crate::apps::Apps;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::figures::percentile;
 use crate::ledger::Ledger;
 use crate::load::{Worker, drive};
 use crate::people::{Named, Pair, appears};
-use crate::process::Process;
+use crate::servers::{Apps, Site};
 use crate::usage::{Cores, Meter};
 
 /// Connections at once.
@@ -40,14 +39,15 @@ pub struct InboxSample {
 }
 
 /// Reads the first page of the inboxes of app-b over and over, over 64 connections.
-pub async fn measure(b: &Process, ledger: &Ledger, span: Duration) -> Result<InboxSample> {
+pub async fn measure(b: &Site, ledger: &Ledger, span: Duration) -> Result<InboxSample> {
     let mut workers = Vec::with_capacity(CONNECTIONS);
-    for person in ledger.recipients().iter().cycle().take(CONNECTIONS) {
-        let connection = Connection::open(b.address).await?;
+    let people = ledger.recipients().iter().cycle().take(CONNECTIONS);
+    for (number, person) in people.enumerate() {
+        let connection = Connection::open(b.address_for(number)).await?;
         let request = person.list(PAGE_SIZE)?;
         workers.push(Worker { connection, request, expected: StatusCode::OK });
     }
-    let meter = Meter::start(b.pid, None)?;
+    let meter = Meter::start(b.pids(), Vec::new())?;
     let load = drive(workers, span).await?;
     let cores = meter.cores()?;
     let mut latencies = load.latencies();
@@ -65,9 +65,9 @@ pub async fn measure(b: &Process, ledger: &Ledger, span: Duration) -> Result<Inb
 
 /// Puts so many messages into the inbox of the recipient of each pair, and waits until they are there.
 pub async fn fill(apps: &Apps, ledger: &mut Ledger, pairs: &[Pair], messages: u64) -> Result<()> {
-    let mut there = Connection::open(apps.b.address).await?;
+    let mut there = Connection::open(apps.b.address()).await?;
     for pair in pairs {
-        let mut connection = Connection::open(apps.a.address).await?;
+        let mut connection = Connection::open(apps.a.address()).await?;
         let mut last = None;
         for _ in 0..messages {
             let message = connection.fetch(pair.send.clone(), StatusCode::CREATED).await?;

@@ -22,8 +22,11 @@ const AGREEING: Duration = Duration::from_secs(20);
 /// A logged-in user of one app.
 #[derive(Clone)]
 pub struct Person {
-    username: String,
-    token: String,
+    /// The name, without that of the app.
+    pub username: String,
+    /// The access token.
+    pub token: String,
+    password: String,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +48,7 @@ struct Page {
 
 /// Registers `count` users and logs them in.
 pub async fn register(address: SocketAddr, name: &str, count: usize) -> Result<Vec<Person>> {
-    let one = |number: usize| join(address, format!("{name}{number:03}"));
+    let one = |number: usize| join(address, format!("{name}{number:04}"));
     stream::iter(0..count).map(one).buffered(AT_ONCE).try_collect().await
 }
 
@@ -59,10 +62,10 @@ async fn join(address: SocketAddr, username: String) -> Result<Person> {
     });
     let request = post("/api/auth/register/", None, &account)?;
     let _: Named = connection.fetch(request, StatusCode::CREATED).await?;
-    let credentials = json!({ "username": username, "password": password });
-    let request = post("/api/auth/login/", None, &credentials)?;
-    let tokens: Tokens = connection.fetch(request, StatusCode::OK).await?;
-    Ok(Person { username, token: tokens.access_token })
+    let mut person = Person { username, token: String::new(), password };
+    let tokens: Tokens = connection.fetch(person.login()?, StatusCode::OK).await?;
+    person.token = tokens.access_token;
+    Ok(person)
 }
 
 /// A user of app-a and a user of app-b who write to each other.
@@ -72,7 +75,8 @@ pub struct Pair {
     pub recipient: usize,
     /// The request with which the sender writes to the recipient.
     pub send: Template,
-    recipient_token: String,
+    /// The recipient's access token.
+    pub recipient_token: String,
 }
 
 /// Conversations between `senders` of app-a and `recipients` of app-b, no two between the same people as long as there
@@ -127,6 +131,12 @@ impl Person {
     pub async fn count(&self, connection: &mut Connection) -> Result<u64> {
         let page: Page = connection.fetch(inbox(&self.token, 1)?, StatusCode::OK).await?;
         Ok(page.count)
+    }
+
+    /// The request that logs the user in once more.
+    pub fn login(&self) -> Result<Template> {
+        let credentials = json!({ "username": self.username, "password": self.password });
+        post("/api/auth/login/", None, &credentials)
     }
 
     /// The request for the first page of the inbox.

@@ -1,12 +1,11 @@
 use serde::Serialize;
 
 use crate::baseline::BaselineSample;
-use crate::delivery::DeliverySample;
+use crate::contest::Outcome;
 use crate::figures::Spread;
-use crate::inbox::InboxSample;
-use crate::ledger::Difference;
+use crate::growth::Growth;
 use crate::machine::Machine;
-use crate::sends::SendSample;
+use crate::sockets::Sockets;
 
 /// The samples of one measurement, in the order in which they were taken.
 #[derive(Debug, Serialize)]
@@ -32,6 +31,19 @@ impl<T> Series<T> {
     pub fn median(&self, figure: impl Fn(&T) -> f64) -> f64 {
         self.spread(figure).median
     }
+
+    /// One figure of each round divided by that of another series in the same round.
+    pub fn against<U>(
+        &self,
+        other: &Series<U>,
+        figure: impl Fn(&T) -> f64,
+        of_other: impl Fn(&U) -> f64,
+    ) -> Spread {
+        let rounds: Vec<f64> = (self.samples.iter().zip(&other.samples))
+            .map(|(own, other)| figure(own) / of_other(other))
+            .collect();
+        Spread::of(&rounds, |ratio| *ratio)
+    }
 }
 
 /// Everything that a run has found out.
@@ -39,32 +51,26 @@ impl<T> Series<T> {
 pub struct Report {
     /// Where it ran.
     pub machine: Machine,
-    /// `SQLite` or `PostgreSQL`.
-    pub database: &'static str,
-    /// Rounds that were run.
+    /// How the PostgreSQL server keeps what it is told, if there is one.
+    pub postgres: Option<String>,
+    /// Rounds of the measurements in which pairs of apps take turns.
     pub rounds: u32,
     /// Seconds of one measurement.
     pub span_seconds: f64,
     /// What the machine does at best.
-    pub baseline: Series<BaselineSample>,
-    /// Sends and relay, by connections.
-    pub sends: Vec<Series<SendSample>>,
+    pub baseline: Option<Series<BaselineSample>>,
+    /// What was measured of each pair of apps, the pair of this build first.
+    pub outcomes: Vec<Outcome>,
     /// Whether acknowledged sends were asked for.
     pub show_sends: bool,
     /// Whether the relay was asked for.
     pub show_relay: bool,
-    /// Pages of inboxes that hold few messages.
-    pub inbox: Option<Series<InboxSample>>,
-    /// Pages of the inboxes that the sends have filled.
-    pub full_inbox: Option<Series<InboxSample>>,
-    /// From app to app, by connections.
-    pub delivery: Vec<Series<DeliverySample>>,
-    /// Messages acknowledged in the whole run, warm-ups included.
-    pub acknowledged: u64,
-    /// What app-b lacked or had too much of at the end.
-    pub difference: Difference,
-    /// Warnings and errors in the logs of app-a and app-b.
-    pub complaints: [usize; 2],
+    /// Idle sockets and the fan-out.
+    pub sockets: Option<Sockets>,
+    /// Growth, by database.
+    pub growth: Vec<Growth>,
+    /// What is not in it, and why.
+    pub notes: Vec<String>,
     /// Seconds that everything took.
     pub took_seconds: f64,
 }
@@ -72,26 +78,16 @@ pub struct Report {
 impl Report {
     /// Whether every acknowledged message arrived once, and no request was refused.
     pub fn is_sound(&self) -> bool {
-        let sends = self.sends.iter().flat_map(|series| &series.samples);
-        let deliveries = self.delivery.iter().flat_map(|series| &series.samples);
-        let inboxes = self.inbox.iter().chain(&self.full_inbox).flat_map(|series| &series.samples);
-        let refused: u64 = sends.clone().map(|sample| sample.refused).sum::<u64>()
-            + inboxes.map(|sample| sample.refused).sum::<u64>();
-        let differences = sends.map(|sample| sample.difference);
-        let exact = differences
-            .chain(deliveries.map(|sample| sample.difference))
-            .chain([self.difference])
-            .all(|difference| difference == Difference::default());
-        exact && refused == 0
+        let sockets = self.sockets.iter().flat_map(|sockets| &sockets.series.samples);
+        let subjects = self.growth.iter().flat_map(|growth| &growth.subjects);
+        let grown = subjects.flat_map(|grown| &grown.series.samples);
+        self.outcomes.iter().all(Outcome::is_sound)
+            && sockets.map(|sample| sample.lost + sample.broken).sum::<u64>() == 0
+            && grown.map(|sample| sample.refused).sum::<u64>() == 0
     }
 
-    /// The sends with so many connections.
-    pub fn sends_with(&self, connections: usize) -> Option<&Series<SendSample>> {
-        self.sends.iter().find(|series| series.connections == connections)
-    }
-
-    /// The deliveries with so many connections.
-    pub fn delivery_with(&self, connections: usize) -> Option<&Series<DeliverySample>> {
-        self.delivery.iter().find(|series| series.connections == connections)
+    /// What was measured of the pair of a name.
+    pub fn outcome(&self, name: &str) -> Option<&Outcome> {
+        self.outcomes.iter().find(|outcome| outcome.name == name)
     }
 }

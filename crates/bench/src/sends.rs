@@ -3,14 +3,14 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 use serde::Serialize;
 
-use crate::apps::Apps;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::figures::{count, percentile};
 use crate::ledger::{Difference, Ledger};
 use crate::load::{Load, Worker, drive};
 use crate::people::{Named, Pair, appears};
-use crate::usage::{Cores, Meter, resident_mib};
+use crate::servers::Apps;
+use crate::usage::{Cores, Meter};
 
 /// How long the other app may take to store what is left when the senders have stopped.
 const DRAINING: Duration = Duration::from_secs(30);
@@ -38,9 +38,9 @@ pub struct SendSample {
     pub processor_micros: Cores,
     /// What app-b lacks or has too much of.
     pub difference: Difference,
-    /// Resident memory of app-a afterwards, in MiB.
+    /// Memory of app-a afterwards, in MiB.
     pub a_mib: f64,
-    /// Resident memory of app-b afterwards, in MiB.
+    /// Memory of app-b afterwards, in MiB.
     pub b_mib: f64,
 }
 
@@ -52,12 +52,12 @@ pub async fn measure(
     span: Duration,
 ) -> Result<SendSample> {
     let mut workers = Vec::with_capacity(pairs.len());
-    for pair in pairs {
-        let connection = Connection::open(apps.a.address).await?;
+    for (number, pair) in pairs.iter().enumerate() {
+        let connection = Connection::open(apps.a.address_for(number)).await?;
         let request = pair.send.clone();
         workers.push(Worker { connection, request, expected: StatusCode::CREATED });
     }
-    let meter = Meter::start(apps.a.pid, Some(apps.b.pid))?;
+    let meter = Meter::start(apps.a.pids(), apps.b.pids())?;
     let load = drive(workers, span).await?;
     let cores = meter.cores()?;
     for (pair, seen) in pairs.iter().zip(&load.seen) {
@@ -78,16 +78,16 @@ pub async fn measure(
         relayed_per_second: count(acknowledged) / total.as_secs_f64(),
         drain_seconds: total.saturating_sub(load.elapsed).as_secs_f64(),
         processor_micros: seconds.per(count(acknowledged)).micros(),
-        difference: ledger.compare(apps.b.address).await?,
-        a_mib: resident_mib(apps.a.pid)?,
-        b_mib: resident_mib(apps.b.pid)?,
+        difference: ledger.compare(apps.b.address()).await?,
+        a_mib: apps.a.memory_mib()?,
+        b_mib: apps.b.memory_mib()?,
     })
 }
 
 /// Waits until the last message of every sender is at app-b, and gives the moment. Messages of a conversation keep their
 /// order, so what was sent before is there too; the counts prove it afterwards.
 async fn drained(apps: &Apps, pairs: &[Pair], load: &Load) -> Result<Instant> {
-    let mut connection = Connection::open(apps.b.address).await?;
+    let mut connection = Connection::open(apps.b.address()).await?;
     for (pair, seen) in pairs.iter().zip(&load.seen) {
         if seen.answered() > 0 {
             let last: Named = serde_json::from_slice(&seen.last)?;

@@ -19,12 +19,35 @@ pub fn processor_seconds(pid: u32) -> Result<f64> {
     Ok(ticks.sum::<f64>() / TICKS)
 }
 
-/// The resident memory of a process in MiB.
-pub fn resident_mib(pid: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
-    kib.map(|kib| kib / 1024.0)
+/// Processor seconds that a process and those that it has started have used so far.
+fn tree_seconds(pid: u32) -> Result<f64> {
+    let own = processor_seconds(pid)?;
+    children(pid).into_iter().try_fold(own, |sum, child| Ok(sum + tree_seconds(child)?))
+}
+
+/// The processes that the first thread of a process has started, and that are still there.
+fn children(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The memory of a process and those that it has started, in MiB: what is resident, each page shared out among the
+/// processes that map it (PSS).
+pub fn memory_mib(pid: u32) -> Result<f64> {
+    let own = kib(pid, "smaps_rollup", "Pss:")? / 1024.0;
+    children(pid).into_iter().try_fold(own, |sum, child| Ok(sum + memory_mib(child)?))
+}
+
+/// The resident memory of one process in KiB (RSS).
+pub fn resident_kib(pid: u32) -> Result<f64> {
+    kib(pid, "status", "VmRSS:")
+}
+
+fn kib(pid: u32, file: &str, name: &str) -> Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/{file}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
         .ok_or_else(|| Error::Failed(format!("process {pid} shows no memory")))
 }
 
@@ -41,7 +64,7 @@ fn machine_seconds() -> Result<f64> {
 /// Processor seconds of each process that takes part in a measurement, and of the rest of the machine.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Cores {
-    /// The first server: app-a, or the bare one.
+    /// The first server, all its processes: app-a, or the bare one.
     pub first: f64,
     /// The second server: app-b.
     pub second: f64,
@@ -74,21 +97,21 @@ impl Cores {
 
 /// Reads how much processor time has been used since it was started.
 pub struct Meter {
-    servers: [Option<u32>; 2],
+    servers: [Vec<u32>; 2],
     before: [f64; 4],
     started: Instant,
 }
 
 impl Meter {
-    /// Starts with one or two servers, by process id.
-    pub fn start(first: u32, second: Option<u32>) -> Result<Self> {
-        let servers = [Some(first), second];
-        Ok(Self { servers, before: read(servers)?, started: Instant::now() })
+    /// Starts with the processes of one or two servers.
+    pub fn start(first: Vec<u32>, second: Vec<u32>) -> Result<Self> {
+        let servers = [first, second];
+        Ok(Self { before: read(&servers)?, servers, started: Instant::now() })
     }
 
     /// The processor seconds since the start, and the seconds.
     pub fn read(&self) -> Result<(Cores, f64)> {
-        let [first, second, generator, machine] = read(self.servers)?;
+        let [first, second, generator, machine] = read(&self.servers)?;
         let elapsed = self.started.elapsed().as_secs_f64();
         let (first, second) = (first - self.before[0], second - self.before[1]);
         let generator = generator - self.before[2];
@@ -103,8 +126,8 @@ impl Meter {
     }
 }
 
-fn read(servers: [Option<u32>; 2]) -> Result<[f64; 4]> {
-    let seconds = |pid: Option<u32>| pid.map_or(Ok(0.0), processor_seconds);
+fn read(servers: &[Vec<u32>; 2]) -> Result<[f64; 4]> {
+    let seconds = |pids: &[u32]| pids.iter().map(|&pid| tree_seconds(pid)).sum::<Result<f64>>();
     let own = processor_seconds(std::process::id())?;
-    Ok([seconds(servers[0])?, seconds(servers[1])?, own, machine_seconds()?])
+    Ok([seconds(&servers[0])?, seconds(&servers[1])?, own, machine_seconds()?])
 }

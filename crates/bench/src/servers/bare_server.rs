@@ -11,6 +11,7 @@ use axum::{Router, serve};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use super::echo;
 use crate::error::Result;
 
 /// Bytes of the page.
@@ -31,14 +32,16 @@ struct Message {
 
 /// Serves what the apps are compared with until it is killed: a JSON body read and written, and a page of 4 KiB.
 ///
-/// The same runtime and the same HTTP library as the apps, and nothing else that they do.
-pub fn run(address: SocketAddr) -> Result<()> {
+/// The same runtime and the same HTTP library as the apps, and nothing else that they do. At `echo` there is not even
+/// that: see [`echo::serve`].
+pub fn run(address: SocketAddr, echo: SocketAddr) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let routes = Router::new()
             .route("/health/ready", get(|| async { "ok" }))
             .route("/messages", post(send))
             .route("/page", get(page));
+        tokio::spawn(echo::serve(TcpListener::bind(echo).await?));
         let listener = TcpListener::bind(address).await?.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
                 eprintln!("TCP_NODELAY cannot be set: {error}");

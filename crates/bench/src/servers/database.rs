@@ -1,7 +1,6 @@
 use std::path::Path;
-use std::process::Stdio;
-
-use tokio::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -24,12 +23,18 @@ const SUFFIXES: [&str; 2] = ["a", "b"];
 impl Databases {
     /// Files, or fresh databases on `server`.
     pub async fn create(server: Option<&str>) -> Result<Self> {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
         let Some(server) = server else { return Ok(Self::Sqlite) };
-        let prefix = format!("bench_{}_", std::process::id());
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let prefix = format!("bench_{}_{number}_", std::process::id());
+        // From here on, what is made is taken away again.
+        let databases = Self::Postgres { server: server.to_owned(), prefix: prefix.clone() };
         for suffix in SUFFIXES {
-            psql(server, &format!("CREATE DATABASE {prefix}{suffix}")).await?;
+            let statement = format!("CREATE DATABASE {prefix}{suffix}");
+            let mut command = tokio::process::Command::from(psql(server, &statement));
+            ended(command.kill_on_drop(true).output().await)?;
         }
-        Ok(Self::Postgres { server: server.to_owned(), prefix })
+        Ok(databases)
     }
 
     /// The `DATABASE_URL` of an app, `a` or `b`.
@@ -47,17 +52,27 @@ impl Databases {
             Self::Postgres { .. } => "PostgreSQL",
         }
     }
+}
 
-    /// Takes away what was made on a server; files go with their folder.
-    pub async fn remove(&self) {
+/// What was made on a server is taken away; files go with their folder.
+impl Drop for Databases {
+    fn drop(&mut self) {
         let Self::Postgres { server, prefix } = self else { return };
         for suffix in SUFFIXES {
             let statement = format!("DROP DATABASE IF EXISTS {prefix}{suffix} WITH (FORCE)");
-            if let Err(error) = psql(server, &statement).await {
+            if let Err(error) = ended(psql(server, &statement).output()) {
                 eprintln!("bench: {prefix}{suffix} stays: {error}");
             }
         }
     }
+}
+
+/// How a server keeps what it is told: the settings that durability and speed depend on.
+pub async fn settings(server: &str) -> Result<String> {
+    let statement = "SELECT string_agg(name || '=' || setting, ', ' ORDER BY name) FROM pg_settings \
+        WHERE name IN ('fsync', 'synchronous_commit', 'shared_buffers', 'server_version')";
+    let mut command = tokio::process::Command::from(psql(server, statement));
+    ended(command.kill_on_drop(true).output().await)
 }
 
 /// The URL of another database on the same server.
@@ -69,15 +84,20 @@ fn on(server: &str, database: &str) -> String {
     format!("{}/{database}{mark}{query}", &address[..end])
 }
 
-async fn psql(server: &str, statement: &str) -> Result<()> {
-    let output = Command::new("psql")
-        .args(["--no-psqlrc", "--quiet", "--dbname", server, "--command", statement])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await?;
+fn psql(server: &str, statement: &str) -> Command {
+    let mut command = Command::new("psql");
+    command
+        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+        .args(["--dbname", server, "--command", statement])
+        .stdin(Stdio::null());
+    command
+}
+
+/// What psql has said.
+fn ended(output: std::io::Result<Output>) -> Result<String> {
+    let output = output?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     Err(Error::Failed(format!("psql: {}", String::from_utf8_lossy(&output.stderr).trim())))
 }
