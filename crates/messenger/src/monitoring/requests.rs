@@ -74,12 +74,6 @@ impl Requests {
     }
 }
 
-impl Default for Requests {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Watched<'_> {
     /// There is an answer.
     pub fn answered(self, status: StatusCode) {
