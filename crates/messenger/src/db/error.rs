@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use rusqlite::ErrorCode;
+use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
 use shared::problem::Problem;
 
 /// What can go wrong in the database; cheap to clone, as a group of writes shares one fate.
@@ -8,6 +10,9 @@ pub enum Error {
     /// The database, or the way to it.
     #[error(transparent)]
     Database(Arc<sqlx::Error>),
+    /// SQLite, or its file.
+    #[error(transparent)]
+    Sqlite(Arc<rusqlite::Error>),
     /// The schema cannot be brought up to date.
     #[error(transparent)]
     Migration(Arc<sqlx::migrate::MigrateError>),
@@ -31,31 +36,47 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Whether the statement broke a `UNIQUE` or `PRIMARY KEY` constraint.
     pub fn is_duplicate(&self) -> bool {
-        let Self::Database(error) = self else { return false };
-        error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+        match self {
+            Self::Database(error) => error
+                .as_database_error()
+                .is_some_and(sqlx::error::DatabaseError::is_unique_violation),
+            Self::Sqlite(error) => error.sqlite_error().is_some_and(|error| {
+                matches!(
+                    error.extended_code,
+                    SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY
+                )
+            }),
+            _ => false,
+        }
     }
 
     /// Whether the same operation may succeed later: the database is away, busy, full or shutting down.
     pub fn is_transient(&self) -> bool {
-        let Self::Database(error) = self else {
-            return matches!(self, Self::Undone | Self::Closed);
-        };
-        match &**error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(error) => {
-                let code = error.code().unwrap_or_default();
-                // SQLite: busy 5, locked 6, read-only 8, I/O 10, full 13, cannot open 14, with extended codes above 8 bits.
-                let sqlite = code
-                    .parse::<u32>()
-                    .is_ok_and(|c| code.len() < 5 && matches!(c & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
-                // PostgreSQL: connection 08, resources 53, operator 57, serialisation and deadlock 40.
-                let postgres = code.len() == 5
-                    && ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class));
-                sqlite || postgres
-            }
+        match self {
+            Self::Undone | Self::Closed => true,
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::DiskFull
+                        | ErrorCode::CannotOpen
+                )
+            ),
+            Self::Database(error) => match &**error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed => true,
+                sqlx::Error::Database(error) => {
+                    // Connection 08, resources 53, operator 57, serialisation and deadlock 40.
+                    let code = error.code().unwrap_or_default();
+                    ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
+                }
+                _ => false,
+            },
             _ => false,
         }
     }
@@ -64,6 +85,12 @@ impl Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(Arc::new(error))
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(Arc::new(error))
     }
 }
 

@@ -7,8 +7,11 @@
 
 mod batch;
 mod error;
+mod insert;
 mod query;
+mod sqlite;
 mod statement;
+mod value;
 mod write;
 
 use std::path::Path;
@@ -19,15 +22,14 @@ use std::time::Duration;
 use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use tokio::sync::Notify;
 
 pub use batch::Batcher;
 pub use error::{Error, Result};
-pub use query::{Conn, Insert, Query, Row};
+pub use insert::Insert;
+pub use query::{Conn, Query, Row};
+use sqlite::{Link, Readers};
 pub use statement::Statement;
 use write::Writer;
 
@@ -38,8 +40,8 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// Connections to PostgreSQL; two cores are kept busy by far fewer.
 const POSTGRES_CONNECTIONS: u32 = 16;
-/// Connections that read SQLite, each with a thread of its own.
-const SQLITE_READERS: u32 = 4;
+/// Connections that read SQLite.
+const SQLITE_READERS: usize = 4;
 
 /// The database of one app; cheap to clone.
 #[derive(Clone)]
@@ -47,7 +49,7 @@ pub enum Db {
     /// One file, one process.
     Sqlite {
         /// Connections that only read.
-        readers: SqlitePool,
+        readers: Arc<Readers>,
         /// The one connection that writes.
         writer: Writer,
     },
@@ -75,24 +77,16 @@ impl Db {
         let options = SqliteConnectOptions::from_str(url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(ACQUIRE)
-            .statement_cache_capacity(256)
-            .pragma("temp_store", "memory")
-            .pragma("wal_autocheckpoint", "4000");
-        if let Some(folder) = options.get_filename().parent().filter(|f| *f != Path::new("")) {
+            .busy_timeout(ACQUIRE);
+        let path = options.get_filename().to_owned();
+        if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
             std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
         }
-        let writing =
-            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-        SQLITE.run(&writing).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(SQLITE_READERS)
-            .acquire_timeout(ACQUIRE)
-            .test_before_acquire(false)
-            .connect_with(options.pragma("query_only", "on"))
-            .await?;
-        Ok(Self::Sqlite { readers, writer: Writer::start(writing).await? })
+        let mut migrating = SqliteConnection::connect_with(&options).await?;
+        SQLITE.run(&mut migrating).await?;
+        migrating.close().await?;
+        let writer = Writer::start(Link::open(&path, ACQUIRE, false)?)?;
+        Ok(Self::Sqlite { readers: Readers::new(path, ACQUIRE, SQLITE_READERS), writer })
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
@@ -112,7 +106,7 @@ impl Db {
     /// A connection for reading, each statement on its own.
     pub async fn read(&self) -> Result<Conn> {
         Ok(match self {
-            Self::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
+            Self::Sqlite { readers, .. } => Conn::SqliteReader(readers.lend(ACQUIRE).await?),
             Self::Postgres { pool, .. } => Conn::Postgres(pool.acquire().await?),
         })
     }
@@ -149,7 +143,7 @@ impl Db {
     pub async fn close(&self) {
         match self {
             Self::Sqlite { readers, writer } => {
-                readers.close().await;
+                readers.close();
                 writer.close().await;
             }
             Self::Postgres { pool, .. } => pool.close().await,

@@ -1,0 +1,233 @@
+//! SQLite without a detour: a statement runs on the thread that asks for it, and its rows are read where they lie.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::query::Row;
+use super::value::Value;
+use super::{Error, Result};
+
+/// Prepared statements that a connection keeps, at most.
+const STATEMENTS: usize = 256;
+/// Steps of SQLite's machine between two looks at the patience that is left.
+const STEPS: i32 = 1000;
+/// How many times [`STEPS`] a read may take on a thread that serves requests: a few milliseconds.
+const PATIENCE: i64 = 100;
+
+/// A connection to a file.
+pub struct Link {
+    connection: Connection,
+    /// What is left of it; without any, the statement is interrupted.
+    patience: Arc<AtomicI64>,
+}
+
+impl Link {
+    /// Opens a file that is there.
+    pub fn open(path: &PathBuf, busy_timeout: Duration, only_reads: bool) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(busy_timeout)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.execute_batch(
+            "PRAGMA foreign_keys = on; PRAGMA synchronous = full; PRAGMA temp_store = memory;
+             PRAGMA wal_autocheckpoint = 4000;",
+        )?;
+        connection.pragma_update(None, "query_only", only_reads)?;
+        let patience = Arc::new(AtomicI64::new(i64::MAX));
+        if only_reads {
+            let left = patience.clone();
+            let is_over = move || left.fetch_sub(1, Ordering::Relaxed) <= 0;
+            connection.progress_handler(STEPS, Some(is_over))?;
+        }
+        Ok(Self { connection, patience })
+    }
+
+    /// Runs a statement and gives the number of rows that it changed.
+    pub fn execute(&self, text: &str, values: &[Value]) -> Result<u64> {
+        let mut statement = self.connection.prepare_cached(text)?;
+        for (value, index) in values.iter().zip(1usize..) {
+            statement.raw_bind_parameter(index, value)?;
+        }
+        Ok(statement.raw_execute()? as u64)
+    }
+
+    /// Runs a statement and gives every row, as `map` reads it.
+    pub fn rows<T>(
+        &self,
+        text: &str,
+        values: &[Value],
+        map: impl Fn(&Row) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.connection.prepare_cached(text)?;
+        for (value, index) in values.iter().zip(1usize..) {
+            statement.raw_bind_parameter(index, value)?;
+        }
+        let mut row = Row::empty(statement.column_count());
+        let (mut rows, mut read) = (statement.raw_query(), Vec::new());
+        while let Some(next) = rows.next()? {
+            row.refill(next)?;
+            read.push(map(&row)?);
+        }
+        Ok(read)
+    }
+
+    /// The same, on a thread that serves requests. Most reads take microseconds and are done before another thread
+    /// would have begun; one that turns out to take long is begun anew where nobody waits behind it.
+    pub fn read<T>(
+        &self,
+        text: &str,
+        values: &[Value],
+        map: impl Fn(&Row) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let movable = Handle::try_current()
+            .is_ok_and(|handle| handle.runtime_flavor() != RuntimeFlavor::CurrentThread);
+        let patience = if movable { PATIENCE } else { i64::MAX };
+        self.patience.store(patience, Ordering::Relaxed);
+        match self.rows(text, values, &map) {
+            Err(Error::Sqlite(error))
+                if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) =>
+            {
+                self.patience.store(i64::MAX, Ordering::Relaxed);
+                tokio::task::block_in_place(|| self.rows(text, values, map))
+            }
+            done => done,
+        }
+    }
+}
+
+/// The connections that read.
+pub struct Readers {
+    path: PathBuf,
+    busy_timeout: Duration,
+    idle: Mutex<Vec<Link>>,
+    places: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// At most `most` of them, each opened when it is first needed.
+    pub fn new(path: PathBuf, busy_timeout: Duration, most: usize) -> Arc<Self> {
+        let places = Arc::new(Semaphore::new(most));
+        Arc::new(Self { path, busy_timeout, idle: Mutex::default(), places })
+    }
+
+    /// One of them, once one is free.
+    pub async fn lend(self: &Arc<Self>, patience: Duration) -> Result<Lent> {
+        let place = match self.places.clone().try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => timeout(patience, self.places.clone().acquire_owned())
+                .await
+                .map_err(|_| sqlx::Error::PoolTimedOut)?
+                .map_err(|_| Error::Closed)?,
+        };
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let link = match idle {
+            Some(link) => link,
+            None => Link::open(&self.path, self.busy_timeout, true)?,
+        };
+        Ok(Lent { link: Some(link), home: self.clone(), _place: place })
+    }
+
+    /// Lends no more.
+    pub fn close(&self) {
+        self.places.close();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// A connection that reads, and that goes back when it is dropped.
+pub struct Lent {
+    link: Option<Link>,
+    home: Arc<Readers>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Lent {
+    /// The connection.
+    pub fn link(&self) -> Result<&Link> {
+        self.link.as_ref().ok_or(Error::Closed)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(link) = self.link.take().filter(|_| !self.home.places.is_closed()) {
+            self.home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::db::Db;
+
+    async fn fresh() -> (Db, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&format!("sqlite://{}/app.db", folder.path().display())).await;
+        (db.unwrap(), folder)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_long_read_is_read_to_its_end_and_holds_nobody_up() {
+        const COUNT: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL
+            SELECT i + 1 FROM n WHERE i < $1) SELECT count(*) FROM n";
+        let (db, _folder) = fresh().await;
+        let mut conn = db.read().await.unwrap();
+        let long = tokio::spawn(async move {
+            let count: i64 = conn.sql(COUNT).bind(5_000_000_i64).one(Row::take).await.unwrap();
+            (count, Instant::now())
+        });
+        // The one thread that serves requests is taken before the other begins.
+        let other = tokio::spawn(async { Instant::now() });
+        let other = other.await.unwrap();
+        let (count, end) = long.await.unwrap();
+        assert_eq!(count, 5_000_000);
+        assert!(other < end);
+        // After one that took long the connection is as patient as before.
+        let mut conn = db.read().await.unwrap();
+        let count: i64 = conn.sql(COUNT).bind(10_i64).one(Row::take).await.unwrap();
+        assert_eq!(count, 10);
+    }
+
+    #[tokio::test]
+    async fn values_go_where_their_numbers_stand_and_come_back_as_they_were() {
+        const SELECT: &str = "SELECT $6, $2, $1, $3, $5, $4, $2, $7";
+        let (db, _folder) = fresh().await;
+        let mut conn = db.read().await.unwrap();
+        let id = uuid::Uuid::from_u128(7);
+        let query = conn.sql(SELECT).bind(-1_i64).bind("two").bind(id).bind(vec![4_u8; 4]);
+        let query = query.bind(true).bind(None::<String>).bind(vec![7_u8; 16]);
+        let read = |row: &Row| {
+            assert!(row.take::<Option<String>>()?.is_none());
+            assert_eq!(row.take::<String>()?, "two");
+            assert_eq!(row.take::<i64>()?, -1);
+            assert_eq!(row.take::<uuid::Uuid>()?, id);
+            assert!(row.take::<bool>()?);
+            assert_eq!(row.take::<Vec<u8>>()?, [4; 4]);
+            assert!(row.take::<i64>().is_err(), "it is a text");
+            assert_eq!(row.take::<Vec<u8>>()?, [7; 16]);
+            assert!(row.take::<i64>().is_err(), "there is no more");
+            Ok(())
+        };
+        query.one(read).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn readers_write_nothing_and_lend_nothing_once_closed() {
+        let (db, _folder) = fresh().await;
+        let mut conn = db.read().await.unwrap();
+        assert!(conn.sql("DELETE FROM event_log").execute().await.unwrap_err().is_transient());
+        drop(conn);
+        db.close().await;
+        assert!(matches!(db.read().await, Err(Error::Closed)));
+    }
+}
