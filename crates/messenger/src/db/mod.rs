@@ -22,7 +22,7 @@ use std::time::Duration;
 use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use tokio::sync::Notify;
 
 pub use batch::Batcher;
@@ -82,9 +82,9 @@ impl Db {
         if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
             std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
         }
-        let mut migrating = SqliteConnection::connect_with(&options).await?;
-        SQLITE.run(&mut migrating).await?;
-        migrating.close().await?;
+        let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        SQLITE.run(&migrating).await?;
+        migrating.close().await;
         let writer = Writer::start(Link::open(&path, ACQUIRE, false)?)?;
         Ok(Self::Sqlite { readers: Readers::new(path, ACQUIRE, SQLITE_READERS), writer })
     }
