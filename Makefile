@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run run-cluster demo web build test lint audit fmt openapi bench
+.PHONY: help run run-cluster demo web build test lint audit fmt openapi reference bench
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET)/release
@@ -57,6 +57,10 @@ fmt: ## Format the code
 openapi: ## Write the description of the API to openapi/messaging.json, and the client of the interface from it
 	cargo run -q -p app-a -- openapi > openapi/messaging.json.new && mv openapi/messaging.json.new openapi/messaging.json
 	@scripts/web client
+
+reference: ## Write docs/CONFIGURATION.md and .env.example from the table of variables in the code
+	cargo run -q -p app-a -- config docs > docs/CONFIGURATION.md.new && mv docs/CONFIGURATION.md.new docs/CONFIGURATION.md
+	cargo run -q -p app-a -- config docs --env > .env.example.new && mv .env.example.new .env.example
 
 bench: build ## Measure sends, relay and reads of both apps
 	cargo build --release -p bench

@@ -17,6 +17,8 @@ pub mod idempotency;
 pub mod limits;
 pub mod messages;
 pub mod openapi;
+pub mod outbox;
+pub mod peers;
 pub mod pictures;
 pub mod pool;
 pub mod realtime;

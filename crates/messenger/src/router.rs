@@ -17,8 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::AppState;
 use crate::{
-    accounts, audit, conversations, health, http, limits, messages, openapi, realtime, relay,
-    settings, users, web,
+    accounts, audit, conversations, health, http, limits, messages, openapi, outbox, peers,
+    realtime, relay, settings, users, web,
 };
 
 /// How an app stacks the encryption layers around the routes that carry content: what AppA and AppB differ in.
@@ -55,6 +55,8 @@ pub(crate) fn others() -> OpenApiRouter<AppState> {
         .nest("/api/users", users::routes())
         .nest("/api/admin/settings", settings::routes())
         .nest("/api/admin/audit", audit::routes())
+        .nest("/api/admin/outbox", outbox::routes())
+        .nest("/api/admin/peers", peers::routes())
         .nest("/api/ws", realtime::routes())
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .nest("/relay/v1", relay::routes())

@@ -44,6 +44,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/outbox/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the outbox
+         * @description What waits for the peers, and which messages have failed for them, the oldest first. No texts are in it.
+         */
+        get: operations["admin_list_outbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/outbox/retry/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry what has failed
+         * @description Queues all messages again that have failed, or those of one peer or reason, and tries the peers at once, whatever the wait after the last failure. Written to the audit log.
+         */
+        post: operations["admin_retry_outbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/outbox/{id}/retry/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry one entry
+         * @description Queues a message again that has failed; what is waiting already stays where it is. Either way its peer is tried at once, whatever the wait after the last failure. Written to the audit log.
+         */
+        post: operations["admin_retry_outbox_entry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/peers/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the peers
+         * @description The other apps by name: whether they can be reached, and what waits for them. A peer that nothing is sent to is asked every 30 seconds whether it is there.
+         */
+        get: operations["admin_list_peers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/settings/": {
         parameters: {
             query?: never;
@@ -1191,6 +1271,16 @@ export interface components {
             /** @description The new role. */
             role: components["schemas"]["Role"];
         };
+        /**
+         * @description What an event tells of.
+         * @enum {string}
+         */
+        EntryKind: "message" | "message_change" | "conversation" | "user" | "receipt";
+        /**
+         * @description Whether an entry still waits for its peer.
+         * @enum {string}
+         */
+        EntryState: "waiting" | "failed";
         /** @description A good answer. */
         Health: {
             /** @example ok */
@@ -1318,6 +1408,31 @@ export interface components {
         };
         OldRefresh: {
             refresh: string;
+        };
+        /** @description An event that waits for a peer, or a message that has failed for it. Nothing of what it says is in it. */
+        OutboxEntry: {
+            conversation: components["schemas"]["ConversationId"] | null;
+            /** @description When the event was written; of what has failed, when the message was. */
+            created_at: components["schemas"]["Timestamp"];
+            failed_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * @description What `retry` takes.
+             * @example app-b:1042
+             */
+            id: string;
+            /** @description What it tells of. */
+            kind: components["schemas"]["EntryKind"];
+            message: components["schemas"]["MessageId"] | null;
+            /** @description For whom it is. */
+            peer: components["schemas"]["AppName"];
+            /**
+             * @description Why it failed: `expired`, `dropped`, or the code with which the peer has refused it.
+             * @example expired
+             */
+            reason: string | null;
+            /** @description Whether it still waits. */
+            state: components["schemas"]["EntryState"];
+            user: components["schemas"]["UserId"] | null;
         };
         /** @description One page of a list. */
         Page_AuditEntry: {
@@ -1467,6 +1582,83 @@ export interface components {
             }[];
         };
         /** @description One page of a list. */
+        Page_OutboxEntry: {
+            /**
+             * Format: int64
+             * @description How many there are on all pages; absent where a cursor was asked for.
+             */
+            count?: number | null;
+            /** @description The URL of the next page, if there is one. */
+            next: string | null;
+            /** @description The URL of the page before, if there is one. */
+            previous: string | null;
+            /** @description What is on this page. */
+            results: {
+                conversation: components["schemas"]["ConversationId"] | null;
+                /** @description When the event was written; of what has failed, when the message was. */
+                created_at: components["schemas"]["Timestamp"];
+                failed_at: components["schemas"]["Timestamp"] | null;
+                /**
+                 * @description What `retry` takes.
+                 * @example app-b:1042
+                 */
+                id: string;
+                /** @description What it tells of. */
+                kind: components["schemas"]["EntryKind"];
+                message: components["schemas"]["MessageId"] | null;
+                /** @description For whom it is. */
+                peer: components["schemas"]["AppName"];
+                /**
+                 * @description Why it failed: `expired`, `dropped`, or the code with which the peer has refused it.
+                 * @example expired
+                 */
+                reason: string | null;
+                /** @description Whether it still waits. */
+                state: components["schemas"]["EntryState"];
+                user: components["schemas"]["UserId"] | null;
+            }[];
+        };
+        /** @description One page of a list. */
+        Page_PeerView: {
+            /**
+             * Format: int64
+             * @description How many there are on all pages; absent where a cursor was asked for.
+             */
+            count?: number | null;
+            /** @description The URL of the next page, if there is one. */
+            next: string | null;
+            /** @description The URL of the page before, if there is one. */
+            previous: string | null;
+            /** @description What is on this page. */
+            results: {
+                /**
+                 * Format: int64
+                 * @description Messages that have failed for it, and may be sent again.
+                 * @example 0
+                 */
+                failed: number;
+                last_error: components["schemas"]["PeerError"] | null;
+                last_seen_at: components["schemas"]["Timestamp"] | null;
+                /** @description Its name. */
+                name: components["schemas"]["AppName"];
+                oldest_waiting_at: components["schemas"]["Timestamp"] | null;
+                retry_at: components["schemas"]["Timestamp"] | null;
+                /** @description Whether the last attempt to reach it has succeeded, and lately. */
+                up: boolean;
+                /**
+                 * @description Where it is, without credentials.
+                 * @example http://127.0.0.1:8002
+                 */
+                url: string;
+                /**
+                 * Format: int64
+                 * @description Events that wait for it in the outbox.
+                 * @example 0
+                 */
+                waiting: number;
+            }[];
+        };
+        /** @description One page of a list. */
         Page_Receipt: {
             /**
              * Format: int64
@@ -1516,6 +1708,46 @@ export interface components {
         PasswordChange: {
             current_password: string;
             new_password: string;
+        };
+        /** @description Why a peer could not be reached. */
+        PeerError: {
+            /** @description When that was. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * @description `unreachable`, `timeout`, `unauthorized`, `busy`, `rejected`, `bad_answer`, `stale_stream` or `internal`.
+             * @example unreachable
+             */
+            code: string;
+            /** @description One sentence, with what to look at. */
+            detail: string;
+        };
+        /** @description Another app, and how this one fares with it. */
+        PeerView: {
+            /**
+             * Format: int64
+             * @description Messages that have failed for it, and may be sent again.
+             * @example 0
+             */
+            failed: number;
+            last_error: components["schemas"]["PeerError"] | null;
+            last_seen_at: components["schemas"]["Timestamp"] | null;
+            /** @description Its name. */
+            name: components["schemas"]["AppName"];
+            oldest_waiting_at: components["schemas"]["Timestamp"] | null;
+            retry_at: components["schemas"]["Timestamp"] | null;
+            /** @description Whether the last attempt to reach it has succeeded, and lately. */
+            up: boolean;
+            /**
+             * @description Where it is, without credentials.
+             * @example http://127.0.0.1:8002
+             */
+            url: string;
+            /**
+             * Format: int64
+             * @description Events that wait for it in the outbox.
+             * @example 0
+             */
+            waiting: number;
         };
         /** @description A form with a picture in it. */
         PictureForm: {
@@ -1628,6 +1860,36 @@ export interface components {
             last_name?: string;
             password: string;
             username?: string | null;
+        };
+        /** @description What has been put back. */
+        Retried: {
+            /**
+             * Format: int64
+             * @description Messages that are left, as there were too many for one request; ask again.
+             * @example 0
+             */
+            left: number;
+            /** @description The peers that are being tried now, whatever the wait after the last failure. */
+            peers: components["schemas"]["AppName"][];
+            /**
+             * Format: int64
+             * @description Messages that are queued again.
+             * @example 1
+             */
+            retried: number;
+        };
+        /** @description Which of the failed messages to send again; without fields, all of them. */
+        RetryAll: {
+            /**
+             * @description Those that have failed for this peer.
+             * @example app-b
+             */
+            peer?: string | null;
+            /**
+             * @description Those that have failed for this reason.
+             * @example expired
+             */
+            reason?: string | null;
         };
         /**
          * @description What a participant may do in a conversation; the highest role first.
@@ -2072,6 +2334,243 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_AuditEntry"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "admins_only",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:admins_only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    admin_list_outbox: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only what is for this peer.
+                 * @example app-b
+                 */
+                peer?: string;
+                /** @description Only what is in this state. */
+                state?: components["schemas"]["EntryState"];
+                /** @description `created_at`, the oldest first, which is the default; or `-created_at`. */
+                ordering?: string;
+                /** @description The number of the page; 404 past the last one. */
+                page?: number;
+                /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
+                cursor?: string;
+                /** @description Results on a page; without it as many as the setting `PAGE_SIZE` says. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of entries. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_OutboxEntry"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "admins_only",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:admins_only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    admin_retry_outbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetryAll"];
+            };
+        };
+        responses: {
+            /** @description How many there were. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retried"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "admins_only",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:admins_only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    admin_retry_outbox_entry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description An entry of the outbox.
+                 * @example app-b:1042
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What has been done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retried"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "admins_only",
+                     *       "detail": "You may not do this.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 403,
+                     *       "title": "Forbidden",
+                     *       "type": "urn:messaging:problem:admins_only"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such entry, or no longer. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing here for you.",
+                     *       "instance": "/api/auth/me/",
+                     *       "request_id": "0198c5a1-7d3e-7c11-8a55-2f6f9f6f0b11",
+                     *       "status": 404,
+                     *       "title": "Not Found",
+                     *       "type": "urn:messaging:problem:not_found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    admin_list_peers: {
+        parameters: {
+            query?: {
+                /** @description The number of the page; 404 past the last one. */
+                page?: number;
+                /** @description Instead of a page: empty for the first, then as the links give it. What arrives meanwhile moves no page. */
+                cursor?: string;
+                /** @description Results on a page; without it as many as the setting `PAGE_SIZE` says. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of peers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PeerView"];
                 };
             };
             400: components["responses"]["Invalid"];

@@ -1,5 +1,5 @@
 //! What attackers try: forged and stolen tokens, other people's ids, moved and broken ciphertext, floods.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
 

@@ -16,6 +16,7 @@ mod journey;
 mod limits;
 mod lists;
 mod openapi;
+mod outbox;
 mod people;
 mod permissions;
 mod pictures;

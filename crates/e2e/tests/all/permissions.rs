@@ -172,6 +172,10 @@ fn others() -> Vec<Row> {
         row("get", "/api/admin/settings/", none(), admins(200)),
         row("patch", "/api/admin/settings/", json!({ "PAGE_SIZE": 20 }), admins(200)),
         row("get", "/api/admin/audit/", none(), admins(200)),
+        row("get", "/api/admin/peers/", none(), admins(200)),
+        row("get", "/api/admin/outbox/", none(), admins(200)),
+        row("post", "/api/admin/outbox/retry/", json!({}), admins(200)),
+        row("post", "/api/admin/outbox/app-b:{message}/retry/", none(), admins(404)),
         row("get", "/api/schema/", none(), all(200)),
         row("get", "/api/about/", none(), all(200)),
         row("get", "/health/live", none(), all(200)),
@@ -192,6 +196,7 @@ fn template(row: &Row) -> String {
     let path = row.path.split('?').next().unwrap_or_default();
     let path = path.replace("participants/{member}", "participants/{user}");
     let path = path.replace("participants/{owner}", "participants/{user}");
+    let path = path.replace("app-b:{message}", "{message}");
     let path = ["{group}", "{message}", "{session}", "{member}", "{owner}"]
         .iter()
         .fold(path, |path, name| path.replace(name, "{id}"));

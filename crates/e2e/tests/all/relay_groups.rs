@@ -1,5 +1,5 @@
 //! What an app takes from a peer about groups, and what comes of what the peer's users may not do.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use e2e::{Database, on_both_databases};
 use serde_json::{Value, json};

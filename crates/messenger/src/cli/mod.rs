@@ -1,5 +1,6 @@
 //! The command line that both binaries have.
 
+mod config;
 mod create_admin;
 mod healthcheck;
 mod keygen;
@@ -7,16 +8,19 @@ mod openapi;
 mod reindex;
 mod serve;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Defaults, Environment};
+use crate::config::{Config, Defaults, Environment, Examined, Finding, Level};
 use crate::router::Stack;
 
 /// A messenger that relays sealed messages to its peers.
 ///
-/// Settings come from the environment and from a .env file; .env.example names them all.
+/// Settings come from the environment and from a .env file; `config docs` explains them all.
+///
+/// Exit codes: 0 success, 1 failure, 2 wrong usage or settings.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -47,6 +51,9 @@ enum Command {
     },
     /// Make an admin: a new account, or with --promote a user who is there.
     CreateAdmin(create_admin::CreateAdmin),
+    /// Explain, check or show the settings.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Ask the running app whether it is ready; exit code 0 if so.
     Healthcheck,
 }
@@ -68,33 +75,35 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
         Command::Reindex { all, json } => {
             with_config(defaults, |config| reindex::run(&config, all, json))
         }
-        Command::Serve => with_config(defaults, |config| serve::run(&config, stack)),
+        Command::Config(command) => config::run(defaults, &command),
+        Command::Serve => {
+            examined(defaults, |config, findings| serve::run(&config, stack, findings))
+        }
     }
 }
 
+/// Runs a command that needs sound settings; without them, says what is wrong with them.
 fn with_config(defaults: Defaults, command: impl FnOnce(Config) -> ExitCode) -> ExitCode {
-    let config = Environment::load(defaults.app)
-        .map_err(|error| {
-            ConfigError(vec![format!("The file .env cannot be read: {}", about(&error))])
-        })
-        .and_then(|environment| Config::read(&environment, defaults));
-    match config {
-        Ok(config) => command(config),
-        Err(ConfigError(wrong)) => {
-            for line in wrong {
-                eprintln!("{}: {line}", defaults.app);
-            }
-            ExitCode::from(2)
-        }
-    }
+    examined(defaults, |config, _| command(config))
 }
 
-/// What is wrong with the file, without the line itself, which may hold a secret.
-fn about(error: &dotenvy::Error) -> String {
-    match error {
-        dotenvy::Error::LineParse(_, index) => {
-            format!("a line is not NAME=value, near character {index}")
-        }
-        other => other.to_string(),
+/// The same for a command that tells what is odd about the settings, too.
+fn examined(defaults: Defaults, command: impl FnOnce(Config, &[Finding]) -> ExitCode) -> ExitCode {
+    let Examined { config, findings, .. } =
+        Config::examine(&Environment::load(defaults.app), defaults);
+    if let Some(config) = config {
+        return command(config, &findings);
+    }
+    for finding in findings.iter().filter(|finding| finding.level == Level::Error) {
+        eprintln!("{}: {}", defaults.app, finding.message);
+    }
+    ExitCode::from(2)
+}
+
+/// Writes a text to standard output. Whoever has closed the pipe has seen enough.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
     }
 }

@@ -4,15 +4,18 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, Finding};
 use crate::router::Stack;
 use crate::{serve, telemetry};
 
-/// Serves the app until SIGTERM or SIGINT.
-pub fn run(config: &Config, stack: Stack) -> ExitCode {
+/// Serves the app until SIGTERM or SIGINT, and says first what is odd about its settings.
+pub fn run(config: &Config, stack: Stack, findings: &[Finding]) -> ExitCode {
     if let Err(error) = telemetry::start(&config.log, config.debug) {
         eprintln!("{}: {error}", config.app);
         return ExitCode::from(2);
+    }
+    for finding in findings {
+        tracing::warn!(variable = finding.variable, "{}", finding.message);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

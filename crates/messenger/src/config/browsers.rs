@@ -40,6 +40,25 @@ impl Reader<'_> {
         Browsers { allowed_origins: self.origins(), cookies: self.cookies(public_url, debug) }
     }
 
+    /// What is odd about origins and cookies, though an app starts with it.
+    pub(super) fn look_at_browsers(&mut self, public_url: Option<&str>, browsers: &Browsers) {
+        let Browsers { allowed_origins, cookies } = browsers;
+        let over_tls = public_url.is_some_and(|url| url.starts_with("https://"));
+        let mut plain = allowed_origins.iter().filter(|origin| origin.starts_with("http://"));
+        if let Some(origin) = plain.next().filter(|_| over_tls) {
+            let why = format!(
+                "CORS_ALLOWED_ORIGINS: {origin} is plain http while PUBLIC_URL is https; browsers take it for another site and send it no cookies, and whoever is on the way can write its pages."
+            );
+            self.warn("CORS_ALLOWED_ORIGINS", why);
+        }
+        if cookies.same_site == SameSite::None && allowed_origins.is_empty() {
+            self.warn(
+                "COOKIE_SAME_SITE",
+                "COOKIE_SAME_SITE=none is for pages of other sites, and CORS_ALLOWED_ORIGINS names none; lax is safer.",
+            );
+        }
+    }
+
     fn origins(&mut self) -> Vec<String> {
         let Some(list) = self.text("CORS_ALLOWED_ORIGINS") else { return Vec::new() };
         let mut origins = Vec::new();
@@ -48,7 +67,8 @@ impl Reader<'_> {
                 Ok(origin) => origins.push(origin),
                 Err(why) => {
                     let number = index + 1;
-                    self.wrong.push(format!("CORS_ALLOWED_ORIGINS: entry {number} {why}."));
+                    let why = format!("CORS_ALLOWED_ORIGINS: entry {number} {why}.");
+                    self.wrong("CORS_ALLOWED_ORIGINS", why);
                 }
             }
         }
@@ -59,47 +79,49 @@ impl Reader<'_> {
         let over_tls = public_url.is_some_and(|url| url.starts_with("https://"));
         let secure = self.secure(over_tls, debug);
         let domain = self.cookie_domain(public_url);
-        let same_site = match self.text("COOKIE_SAME_SITE").unwrap_or("lax") {
+        let same_site = match self.text_or_preset("COOKIE_SAME_SITE") {
             text if text.eq_ignore_ascii_case("lax") => SameSite::Lax,
             text if text.eq_ignore_ascii_case("strict") => SameSite::Strict,
             text if text.eq_ignore_ascii_case("none") && secure => SameSite::None,
             text if text.eq_ignore_ascii_case("none") => {
-                self.wrong.push(
-                    "COOKIE_SAME_SITE=none needs cookies that are Secure: browsers drop others."
-                        .to_owned(),
+                self.wrong(
+                    "COOKIE_SAME_SITE",
+                    "COOKIE_SAME_SITE=none needs cookies that are Secure: browsers drop others.",
                 );
                 SameSite::None
             }
             _ => {
-                self.wrong.push("COOKIE_SAME_SITE must be lax, strict or none.".to_owned());
+                self.wrong("COOKIE_SAME_SITE", "COOKIE_SAME_SITE must be lax, strict or none.");
                 SameSite::Lax
             }
         };
-        let prefixed = self.parse("COOKIE_PREFIXES", "true").unwrap_or(true);
+        let prefixed = self.parse("COOKIE_PREFIXES").unwrap_or(true);
         let prefix = |path: &str| match (prefixed && secure, &domain, path) {
             (false, ..) => "",
             (true, None, "/") => "__Host-",
             (true, ..) => "__Secure-",
         };
         let (root, narrow) = (prefix("/"), prefix(REFRESH_PATH));
-        let access = self.cookie_name("COOKIE_ACCESS_NAME", "Authentication", root);
-        let refresh = self.cookie_name("COOKIE_REFRESH_NAME", "Refresh", narrow);
-        let csrf = self.cookie_name("COOKIE_CSRF_NAME", "csrftoken", root);
+        let access = self.cookie_name("COOKIE_ACCESS_NAME", root);
+        let refresh = self.cookie_name("COOKIE_REFRESH_NAME", narrow);
+        let csrf = self.cookie_name("COOKIE_CSRF_NAME", root);
         if access == refresh || access == csrf || refresh == csrf {
             let names = "COOKIE_ACCESS_NAME, COOKIE_REFRESH_NAME and COOKIE_CSRF_NAME";
-            self.wrong.push(format!("{names} must be three different names."));
+            self.wrong("COOKIE_ACCESS_NAME", format!("{names} must be three different names."));
         }
         CookieSettings { access, refresh, csrf, domain, secure, same_site }
     }
 
     fn secure(&mut self, over_tls: bool, debug: bool) -> bool {
         // Without TLS, a browser would not send them back.
-        let default = if debug && !over_tls { "false" } else { "true" };
-        let secure = self.parse("COOKIE_SECURE", default).unwrap_or(true);
+        let otherwise = !debug || over_tls;
+        let text = self.text_or("COOKIE_SECURE", otherwise.to_string());
+        let secure = self.understand("COOKIE_SECURE", &text).unwrap_or(true);
         if !secure && over_tls {
-            self.wrong.push("COOKIE_SECURE=false contradicts a PUBLIC_URL with https.".to_owned());
+            let why = "COOKIE_SECURE=false contradicts a PUBLIC_URL with https.";
+            self.wrong("COOKIE_SECURE", why);
         } else if !secure && !debug {
-            self.wrong.push("COOKIE_SECURE=false is for DEBUG=true alone.".to_owned());
+            self.wrong("COOKIE_SECURE", "COOKIE_SECURE=false is for DEBUG=true alone.");
         }
         secure
     }
@@ -111,29 +133,30 @@ impl Reader<'_> {
         let plain =
             domain.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
         if !plain || !letters || domain.starts_with('.') || domain.ends_with('.') {
-            self.wrong.push("COOKIE_DOMAIN must be a domain such as example.org.".to_owned());
+            self.wrong("COOKIE_DOMAIN", "COOKIE_DOMAIN must be a domain such as example.org.");
         } else if let Some(host) = host
             && host != domain
             && !host.ends_with(&format!(".{domain}"))
         {
-            self.wrong
-                .push(format!("COOKIE_DOMAIN does not contain the host of PUBLIC_URL, {host}."));
+            let why = format!("COOKIE_DOMAIN does not contain the host of PUBLIC_URL, {host}.");
+            self.wrong("COOKIE_DOMAIN", why);
         }
         Some(domain.to_owned())
     }
 
-    fn cookie_name(&mut self, variable: &str, default: &str, prefix: &str) -> String {
-        let name = self.text(variable).unwrap_or(default);
+    fn cookie_name(&mut self, variable: &str, prefix: &str) -> String {
+        let name = self.text_or_preset(variable);
         // The token of RFC 9110 §5.6.2.
         let token = name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
         if !token {
-            self.wrong.push(format!("{variable} may have letters, digits, - and _ alone."));
+            self.wrong(variable, format!("{variable} may have letters, digits, - and _ alone."));
         } else if name.starts_with("__") {
-            self.wrong.push(format!(
+            let why = format!(
                 "{variable} must not begin with __: __Host- and __Secure- are added where they hold."
-            ));
+            );
+            self.wrong(variable, why);
         }
         format!("{prefix}{name}")
     }

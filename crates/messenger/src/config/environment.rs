@@ -1,71 +1,137 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
-use super::{VARIABLES, capitals};
-use crate::settings::TABLE;
+use super::table::{PER_PEER, named};
+use super::{Finding, capitals, names};
 
 /// The variables that count for one app: those of the process, then those of a `.env` file, with the app's own
 /// prefix before the plain name, and secrets read from their files.
 #[derive(Debug)]
 pub struct Environment {
-    vars: BTreeMap<String, String>,
+    vars: BTreeMap<String, Given>,
     prefix: String,
-    complaints: Vec<String>,
+    findings: Vec<Finding>,
+    unreadable: bool,
+}
+
+/// The value of a variable, and where it comes from.
+struct Given {
+    value: String,
+    source: Source,
+}
+
+/// Values may be secrets.
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.source, f)
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The environment of the process.
+    Process,
+    /// The file `.env`.
+    DotEnv,
+    /// The file that the variable of this name, `…_FILE`, names.
+    File(String),
 }
 
 impl Environment {
-    /// The variables of this process and of `.env` in the working folder; the process wins.
-    pub fn load(app: &str) -> Result<Self, dotenvy::Error> {
-        let mut vars = Vec::new();
+    /// The variables of this process and of `.env` in the working folder; the process wins. A `.env` that cannot be
+    /// read is one of the findings.
+    pub fn load(app: &str) -> Self {
+        let (mut vars, mut wrong) = (Vec::new(), None);
         if Path::new(".env").exists() {
-            for pair in dotenvy::from_path_iter(".env")? {
-                vars.push(pair?);
+            match dotenvy::from_path_iter(".env").and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+                Ok(pairs) => vars.extend(pairs.into_iter().map(|pair| (pair, Source::DotEnv))),
+                Err(error) => wrong = Some(about(&error)),
             }
         }
-        vars.extend(std::env::vars_os().filter_map(|(name, value)| {
+        let own = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
-        }));
-        Ok(Self::new(vars, app))
+        });
+        vars.extend(own.map(|pair| (pair, Source::Process)));
+        let mut environment = Self::of(vars, app);
+        if let Some(why) = wrong {
+            let why = format!("The file .env cannot be read: {why}");
+            environment.findings = vec![Finding::error(".env", why)];
+            environment.unreadable = true;
+        }
+        environment
     }
 
     /// These variables, a later one before an earlier one of the same name. An empty one counts as not set.
     pub fn new(vars: impl IntoIterator<Item = (String, String)>, app: &str) -> Self {
-        let vars: BTreeMap<_, _> = vars.into_iter().collect();
+        Self::of(vars.into_iter().map(|pair| (pair, Source::Process)), app)
+    }
+
+    fn of(vars: impl IntoIterator<Item = ((String, String), Source)>, app: &str) -> Self {
+        let vars = vars.into_iter().map(|((name, value), source)| (name, Given { value, source }));
+        let vars: BTreeMap<_, _> = vars.collect();
         let prefix = format!("{}_", capitals(app));
-        let mut environment = Self { vars, prefix, complaints: Vec::new() };
-        environment.vars.retain(|_, value| !value.trim().is_empty());
+        let mut environment = Self { vars, prefix, findings: Vec::new(), unreadable: false };
+        environment.vars.retain(|_, given| !given.value.trim().is_empty());
         environment.read_files();
-        environment.find_unknown();
+        let names = environment.vars.keys().map(String::as_str);
+        environment.findings.extend(names::unknown(names, &environment.prefix));
         environment
     }
 
     /// The value of a variable, without white space around it.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let own = self.vars.get(&format!("{}{name}", self.prefix));
-        own.or_else(|| self.vars.get(name)).map(|value| value.trim())
+        self.find(name).map(|(_, value, _)| value)
+    }
+
+    /// The name under which a variable is set, its value, and where it comes from.
+    pub(super) fn find(&self, name: &str) -> Option<(&str, &str, &Source)> {
+        let own = self.vars.get_key_value(&format!("{}{name}", self.prefix));
+        let found = own.or_else(|| self.vars.get_key_value(name));
+        found.map(|(name, given)| (name.as_str(), given.value.trim(), &given.source))
+    }
+
+    /// The peers, in capitals, that have a secret of their own.
+    pub(super) fn secrets_of_peers<'a>(&'a self) -> Vec<&'a str> {
+        let plain = |name: &'a String| name.strip_prefix(&self.prefix).unwrap_or(name);
+        let names = self.vars.keys().filter_map(|name| plain(name).strip_prefix(PER_PEER));
+        names.filter(|name| *name != "FILE" && !name.ends_with("_FILE")).collect()
+    }
+
+    /// Whether there is a `.env` that cannot be read, so that nothing can be said about what is set.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.unreadable
     }
 
     /// What is wrong with the names and files themselves.
-    pub(super) fn complaints(&self) -> Vec<String> {
-        self.complaints.clone()
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        self.findings.clone()
     }
 
     fn read_files(&mut self) {
-        for (name, path) in self.vars.clone() {
-            let Some(variable) = name.strip_suffix("_FILE").filter(|name| self.is_secret(name))
-            else {
-                continue;
-            };
-            if self.vars.contains_key(variable) {
-                self.complaints.push(format!("{variable} and {name} are both set; keep one."));
+        let files = self.vars.iter().filter_map(|(name, given)| {
+            let variable = name.strip_suffix("_FILE").filter(|name| self.is_secret(name))?;
+            Some((name.clone(), variable.to_owned(), given.value.trim().to_owned()))
+        });
+        for (name, variable, path) in files.collect::<Vec<_>>() {
+            if self.vars.contains_key(&variable) {
+                let both = format!("{variable} and {name} are both set; keep one.");
+                self.findings.push(Finding::error(&variable, both));
                 continue;
             }
-            match std::fs::read_to_string(path.trim()) {
-                Ok(text) => {
-                    self.vars.insert(variable.to_owned(), text);
+            match std::fs::read_to_string(path) {
+                Ok(value) if value.trim().is_empty() => {
+                    self.findings
+                        .push(Finding::error(&name, format!("{name}: the file is empty.")));
+                }
+                Ok(value) => {
+                    let given = Given { value, source: Source::File(name) };
+                    self.vars.insert(variable, given);
                 }
                 Err(error) => {
-                    self.complaints.push(format!("{name}: the file cannot be read: {error}"));
+                    let why = format!("{name}: the file cannot be read: {error}");
+                    self.findings.push(Finding::error(&name, why));
                 }
             }
         }
@@ -73,26 +139,16 @@ impl Environment {
 
     fn is_secret(&self, name: &str) -> bool {
         let plain = name.strip_prefix(&self.prefix).unwrap_or(name);
-        let known = VARIABLES.iter().any(|variable| variable.secret && variable.name == plain);
-        known || plain.starts_with("RELAY_SECRET_")
+        named(plain).is_some_and(|variable| variable.secret) || plain.starts_with(PER_PEER)
     }
+}
 
-    /// A variable with this app's prefix that no app reads is a misspelling.
-    fn find_unknown(&mut self) {
-        for name in self.vars.keys() {
-            let Some(plain) = name.strip_prefix(&self.prefix) else { continue };
-            let base = plain.strip_suffix("_FILE").unwrap_or(plain);
-            let known = VARIABLES.iter().any(|v| v.name == plain || (v.secret && v.name == base));
-            let known = known || TABLE.iter().any(|setting| setting.name == plain);
-            if known || base.starts_with("RELAY_SECRET_") {
-                continue;
-            }
-            let names = VARIABLES.iter().map(|variable| variable.name);
-            let names = names.chain(TABLE.iter().map(|setting| setting.name));
-            let nearest = names.min_by_key(|name| strsim::levenshtein(name, plain));
-            let hint = nearest.unwrap_or_default();
-            self.complaints
-                .push(format!("{name} is not known; did you mean {}{hint}?", self.prefix));
+/// What is wrong with the file, without the line itself, which may hold a secret.
+fn about(error: &dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::LineParse(_, index) => {
+            format!("a line is not NAME=value, near character {index}")
         }
+        other => other.to_string(),
     }
 }

@@ -37,27 +37,26 @@ const DISPLAY_NAME_LENGTH: usize = 40;
 impl Reader<'_> {
     /// `ACCENT`, or what the binary has.
     pub(super) fn accent(&mut self, default: Accent) -> Accent {
-        let Some(text) = self.text("ACCENT") else { return default };
+        let name = |accent: Accent| ACCENTS.iter().find(|(_, known)| *known == accent);
+        let otherwise = name(default).map_or_else(String::new, |(name, _)| (*name).to_owned());
+        let text = self.text_or("ACCENT", otherwise);
         let found = ACCENTS.iter().find(|(name, _)| *name == text);
-        found.map_or_else(
-            || {
-                let names = ACCENTS.map(|(name, _)| name).join(", ");
-                self.wrong.push(format!("ACCENT must be one of {names}."));
-                default
-            },
-            |(_, accent)| *accent,
-        )
+        if found.is_none() {
+            let names = ACCENTS.map(|(name, _)| name).join(", ");
+            self.wrong("ACCENT", format!("ACCENT must be one of {names}."));
+        }
+        found.map_or(default, |(_, accent)| *accent)
     }
 
     /// `DISPLAY_NAME`, or the app's name in words: `AppA` for `app-a`.
     pub(super) fn display_name(&mut self, app: &str) -> String {
-        let Some(text) = self.text("DISPLAY_NAME") else { return in_words(app) };
+        let text = self.text_or("DISPLAY_NAME", in_words(app));
         if text.chars().count() > DISPLAY_NAME_LENGTH || text.chars().any(char::is_control) {
             let limit = DISPLAY_NAME_LENGTH;
-            self.wrong
-                .push(format!("DISPLAY_NAME must be one line of at most {limit} characters."));
+            let why = format!("DISPLAY_NAME must be one line of at most {limit} characters.");
+            self.wrong("DISPLAY_NAME", why);
         }
-        text.to_owned()
+        text
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{openapi, receipts};
 pub(crate) use filter::unread;
 pub use outgoing::Outgoing;
 pub(crate) use store::state_columns;
-pub use store::{fail, merge, owners, relayed, state};
+pub use store::{fail, merge, owners, relayed, renew, requeue, state};
 pub use view::{by_ids, visible};
 
 /// The routes under `/api/chats/messages`, which the encryption layers wrap.

@@ -137,17 +137,55 @@ pub async fn relayed(conn: &mut Conn, ids: &[Uuid]) -> Result<()> {
     Ok(())
 }
 
-/// A peer will never store this message. The first reason stands for all.
-pub async fn fail(conn: &mut Conn, id: Uuid, peer: &AppName, reason: &str) -> Result<()> {
-    const INSERT: &str = "INSERT INTO failures (message_id, app, reason) VALUES ($1, $2, $3)
-        ON CONFLICT (message_id, app) DO NOTHING";
+/// A peer will never store this message, unless an operator has it [sent again](requeue). The first reason stands for
+/// all.
+pub async fn fail(
+    conn: &mut Conn,
+    id: Uuid,
+    peer: &AppName,
+    reason: &str,
+    now: Timestamp,
+) -> Result<()> {
+    const INSERT: &str = "INSERT INTO failures (message_id, app, reason, failed_at)
+        VALUES ($1, $2, $3, $4) ON CONFLICT (message_id, app) DO NOTHING";
     const UPDATE: &str = "UPDATE messages SET pending = pending - 1, status = 4,
         status_reason = COALESCE(status_reason, $2) WHERE id = $1";
     let query = conn.sql(INSERT).bind(id).bind(peer.to_string()).bind(reason.to_owned());
-    if query.execute().await? == 1 {
+    if query.bind(now.micros()).execute().await? == 1 {
         conn.sql(UPDATE).bind(id).bind(reason.to_owned()).execute().await?;
     }
     Ok(())
+}
+
+/// Makes messages that have failed for a peer wait for it again, and gives those that had failed: with an event in the
+/// outbox for each of them, they are queued as they were at first. One that has failed for another peer too stays
+/// failed, for that reason.
+pub async fn requeue(conn: &mut Conn, ids: &[Uuid], peer: &AppName) -> Result<Vec<Uuid>> {
+    const DELETE: &str = "DELETE FROM failures WHERE app = $1 AND message_id = $2";
+    // Apart from each other, so that the second sees what a settlement has done that the first has waited for.
+    const WAIT: &str = "UPDATE messages SET pending = pending + 1 WHERE id IN ({})";
+    const QUEUE: &str = "UPDATE messages SET
+            status = CASE WHEN EXISTS (SELECT 1 FROM failures f WHERE f.message_id = messages.id)
+                THEN 4 ELSE 0 END,
+            status_reason = (SELECT min(f.reason) FROM failures f WHERE f.message_id = messages.id)
+        WHERE id IN ({})";
+    let mut requeued = Vec::with_capacity(ids.len());
+    for &id in ids {
+        if conn.sql(DELETE).bind(peer.to_string()).bind(id).execute().await? == 1 {
+            requeued.push(id);
+        }
+    }
+    if !requeued.is_empty() {
+        conn.sql_in(WAIT, &[], &requeued).execute().await?;
+        conn.sql_in(QUEUE, &[], &requeued).execute().await?;
+    }
+    Ok(requeued)
+}
+
+/// Gives a message that nobody but its sender has seen another moment.
+pub async fn renew(conn: &mut Conn, id: Uuid, now: Timestamp) -> Result<()> {
+    const UPDATE: &str = "UPDATE messages SET created_at = $2 WHERE id = $1";
+    conn.sql(UPDATE).bind(id).bind(now.micros()).execute().await.map(|_| ())
 }
 
 /// The columns of a message `m` that [`state`] reads; in an outer join all of them may be absent.

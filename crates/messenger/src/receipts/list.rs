@@ -52,9 +52,9 @@ pub async fn list(
 }
 
 fn receipt(own: &AppName, message: &Message, reached: Reached) -> Receipt {
-    let Reached { user, delivered, seen, failure, waiting } = reached;
+    let Reached { user, delivered, seen, failure, waits } = reached;
     let at = message.created_at;
-    let queued = user.app != *own && waiting.is_some_and(|oldest| oldest <= at);
+    let queued = user.app != *own && waits;
     let status = if failure.is_some() {
         Status::Failed
     } else if seen.to >= at {

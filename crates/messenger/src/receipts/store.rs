@@ -211,8 +211,8 @@ pub struct Reached {
     pub seen: Progress,
     /// Why the message will never reach their app.
     pub failure: Option<String>,
-    /// When the oldest message was written that waits for their app.
-    pub waiting: Option<Timestamp>,
+    /// Whether the message waits for their app.
+    pub waits: bool,
 }
 
 /// Some of the recipients of a message of this app, by their ids.
@@ -233,8 +233,11 @@ pub async fn page(
             COALESCE(r.delivered_from, 0), COALESCE(r.delivered_to, 0),
             COALESCE(r.delivered_at, 0), COALESCE(r.seen_from, 0), COALESCE(r.seen_to, 0),
             COALESCE(r.seen_at, 0), f.reason,
-            (SELECT o.created_at FROM outbox o WHERE o.peer = u.app AND o.kind = 0
-                ORDER BY o.seq LIMIT 1)
+            COALESCE((SELECT o.created_at FROM outbox o WHERE o.peer = u.app AND o.kind = 0
+                ORDER BY o.seq LIMIT 1) <= m.created_at, FALSE)
+            -- Those that an operator has sent again are not in order.
+            OR (m.status = 0 AND EXISTS (SELECT 1 FROM outbox o
+                WHERE o.peer = u.app AND o.kind = 0 AND o.subject = m.id))
          {RECIPIENTS}
          JOIN users s ON s.id = m.sender_id JOIN users u ON u.id = p.user_id
          LEFT JOIN receipts r ON r.conversation_id = p.conversation_id AND r.origin = s.app
@@ -249,7 +252,7 @@ pub async fn page(
             delivered: progress(row)?,
             seen: progress(row)?,
             failure: row.take()?,
-            waiting: row.maybe_time()?,
+            waits: row.take()?,
         })
     };
     statement.run(conn, text).all(read).await

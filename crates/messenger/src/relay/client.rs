@@ -15,6 +15,7 @@ use shared::time::Clock;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use super::Cause;
 use super::service_token::{BodyDigest, ServiceTokens};
 use crate::config::Peer;
 use crate::users::UserQuery;
@@ -46,18 +47,44 @@ pub struct PeerClient {
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Delivery {
+    /// What kind of failure it is.
+    pub cause: Cause,
     /// What happened, for the log.
     pub reason: String,
     /// How long the peer asks to wait.
     pub retry_after: Option<Duration>,
-    /// The peer knows a newer stream of this app than the one that was sent.
-    pub stale_stream: bool,
 }
 
 impl Delivery {
     /// A failure for which there is nothing to do but to try again.
-    pub fn failed(reason: String) -> Self {
-        Self { reason, retry_after: None, stale_stream: false }
+    pub fn failed(cause: Cause, reason: String) -> Self {
+        Self { cause, reason, retry_after: None }
+    }
+
+    fn internal(error: &impl ToString) -> Self {
+        Self::failed(Cause::Internal, error.to_string())
+    }
+
+    fn bad_answer(reason: impl Into<String>) -> Self {
+        Self::failed(Cause::BadAnswer, reason.into())
+    }
+
+    /// There was no answer.
+    fn broken(error: &reqwest::Error) -> Self {
+        let cause = if error.is_timeout() { Cause::Timeout } else { Cause::Unreachable };
+        Self::failed(cause, causes(error))
+    }
+
+    /// The answer was another one than the one that was hoped for.
+    fn answered(response: &Response) -> Self {
+        let (status, retry_after) = (response.status(), retry_after(response));
+        let cause = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Cause::Unauthorized,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Cause::Busy,
+            StatusCode::CONFLICT => Cause::StaleStream,
+            _ => Cause::Rejected,
+        };
+        Self { cause, reason: format!("the peer answered {status}"), retry_after }
     }
 }
 
@@ -73,44 +100,39 @@ impl PeerClient {
         self.http.get_or_try_init(async || http_client()).await
     }
 
+    /// Where the peer is: scheme, host and port.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Sends a batch and gives the peer's answer to it.
     pub async fn deliver(&self, batch: &Batch) -> Result<BatchResult, Delivery> {
-        let failed = Delivery::failed;
-        let body = serde_json::to_vec(batch).map_err(|error| failed(error.to_string()))?;
+        let body = serde_json::to_vec(batch).map_err(|error| Delivery::internal(&error))?;
         let trace = batch.events.iter().find_map(|event| event.trace);
         let request = self.request(&Method::POST, EVENTS_PATH, body, trace).await;
-        let request = request.map_err(|problem| failed(problem.to_string()))?;
-        let response = request.send().await.map_err(|error| failed(causes(&error)))?;
-        let (status, retry_after) = (response.status(), retry_after(&response));
-        if status != StatusCode::OK {
-            let stale_stream = status == StatusCode::CONFLICT;
-            let reason = format!("the peer answered {status}");
-            return Err(Delivery { reason, retry_after, stale_stream });
+        let request = request.map_err(|problem| Delivery::internal(&problem))?;
+        let response = request.send().await.map_err(|error| Delivery::broken(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(Delivery::answered(&response));
         }
-        let answer = read(response).await.map_err(failed)?;
+        let answer = read(response).await.map_err(Delivery::bad_answer)?;
         let answer: BatchResult = serde_json::from_slice(&answer).map_err(|_| {
-            failed("the peer answered 200 with something else than a result".into())
+            Delivery::bad_answer("the peer answered 200 with something else than a result")
         })?;
         if answer.stream != batch.stream {
-            return Err(failed("the peer answered for another stream".into()));
+            return Err(Delivery::bad_answer("the peer answered for another stream"));
         }
         Ok(answer)
     }
 
     /// Tells the peer what is only worth knowing now.
     pub async fn signal(&self, signals: &Signals) -> Result<(), Delivery> {
-        let failed = Delivery::failed;
-        let body = serde_json::to_vec(signals).map_err(|error| failed(error.to_string()))?;
+        let body = serde_json::to_vec(signals).map_err(|error| Delivery::internal(&error))?;
         let request = self.request(&Method::POST, SIGNALS_PATH, body, None).await;
-        let request = request.map_err(|problem| failed(problem.to_string()))?;
+        let request = request.map_err(|problem| Delivery::internal(&problem))?;
         let response = request.timeout(LOOKUP).send().await;
-        let response = response.map_err(|error| failed(causes(&error)))?;
-        let (status, retry_after) = (response.status(), retry_after(&response));
-        if status.is_success() {
-            return Ok(());
-        }
-        let reason = format!("the peer answered {status}");
-        Err(Delivery { reason, retry_after, stale_stream: false })
+        let response = response.map_err(|error| Delivery::broken(&error))?;
+        if response.status().is_success() { Ok(()) } else { Err(Delivery::answered(&response)) }
     }
 
     /// The peer's user with a name. 503 if the peer cannot be asked.

@@ -7,7 +7,9 @@
 //! | requests between the apps are signed and checked | `service_token.rs`, `client.rs`, `signed.rs` |
 //! | the peer takes a batch in | `receiver.rs`, `ingest.rs` |
 
+mod cause;
 mod client;
+mod give_up;
 mod ingest;
 mod parked;
 mod receiver;
@@ -34,7 +36,9 @@ use utoipa_axum::routes;
 use crate::app::{App, AppState};
 use crate::config::Config;
 
+pub use cause::Cause;
 pub use client::{Delivery, PeerClient};
+pub use give_up::{GivenUp, Waits, give_up};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
 pub use signed::signer;
@@ -113,6 +117,16 @@ impl Relay {
     pub fn wake_all(&self) {
         for peer in self.peers.values() {
             peer.signals.news.notify_one();
+        }
+    }
+
+    /// Says that these peers are to be tried at once, however long the wait after the last failure would still be.
+    ///
+    /// It concerns this process. Where another one sends to a peer, what is new is seen there within a second, and the
+    /// end of a wait not before its time.
+    pub fn try_now(&self, peers: &[AppName]) {
+        for peer in peers {
+            self.heard(peer);
         }
     }
 

@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::store::{self, EventKind, NewEvent, Waiting};
-use super::{Delivery, PeerClient, Signals};
+use super::{Cause, Delivery, GivenUp, PeerClient, Signals, Waits, give_up};
 use crate::app::App;
 use crate::conversations;
 use crate::db::Conn;
 use crate::messages;
+use crate::peers::Standing;
 use crate::realtime;
 use crate::receipts::{self, StatusChange};
 use crate::users;
@@ -145,7 +146,7 @@ impl Sender {
                     match (kind, code) {
                         (EventKind::Message, None) => relayed.push(subject),
                         (EventKind::Message, Some((_, code))) => {
-                            messages::fail(conn, subject, &peer, code).await?;
+                            messages::fail(conn, subject, &peer, code, now).await?;
                             failed.push(subject);
                         }
                         (_, Some((_, code))) => {
@@ -212,25 +213,11 @@ impl Sender {
     async fn give_up(&self, oldest: Timestamp) -> Result<(), Problem> {
         let (peer, now) = (self.peer.clone(), self.app.clock.now());
         let given_up = self.app.db.write(move |conn| {
-            Box::pin(async move {
-                let (mut failed, mut registers) = (Vec::new(), Vec::new());
-                for (kind, subject) in store::give_up(conn, &peer, oldest).await? {
-                    match kind {
-                        EventKind::Message => {
-                            messages::fail(conn, subject, &peer, "expired").await?;
-                            failed.push(MessageId::from(subject));
-                        }
-                        EventKind::Receipt => registers.push(subject),
-                        _ => {}
-                    }
-                }
-                receipts::forget_untold(conn, &registers).await?;
-                let ids: Vec<Uuid> = failed.iter().map(|id: &MessageId| id.uuid()).collect();
-                realtime::append_status(conn, &ids, now).await?;
-                Ok::<_, Problem>(failed)
-            })
+            Box::pin(
+                async move { give_up(conn, &peer, Waits::Since(oldest), "expired", now).await },
+            )
         });
-        let failed = given_up.await?;
+        let GivenUp { failed, .. } = given_up.await?;
         let messages = failed.len();
         receipts::announce(&self.app, StatusChange::Messages(failed));
         tracing::warn!(peer = %self.peer, messages, "events were given up, as the peer has been away too long");
@@ -278,8 +265,9 @@ impl Sender {
         signals: Arc<Signals>,
         stopping: CancellationToken,
     ) {
-        let mut failures = 0;
-        // An empty batch tells the peer that this app is there again, so that it need not wait out its own delay.
+        let (mut failures, mut standing) = (0, Standing::default());
+        // An empty batch tells the peer that this app is there again, so that it need not wait out its own delay; and
+        // this app, where there is nothing to send, that the peer is.
         let mut greet = true;
         while !stopping.is_cancelled() {
             // Registered before the table is read, so that nothing is missed in between.
@@ -289,17 +277,23 @@ impl Sender {
                 Ok(None) => {
                     stopping.run_until_cancelled(sleep(POLL)).await;
                 }
-                Ok(Some(0)) => {
-                    (failures, greet) = (0, false);
-                    tokio::select! {
-                        () = news => {}
-                        () = sleep(POLL) => {}
-                        () = stopping.cancelled() => {}
+                Ok(Some(events)) => {
+                    failures = 0;
+                    if (greet || events > 0) && !stopping.is_cancelled() {
+                        standing.reached(&self.app, &self.peer).await;
                     }
+                    if events == 0 {
+                        tokio::select! {
+                            () = news => {}
+                            () = sleep(POLL) => {}
+                            () = stopping.cancelled() => {}
+                        }
+                    }
+                    greet = standing.is_old(&self.app);
                 }
-                Ok(Some(_)) => (failures, greet) = (0, false),
                 Err(failure) => {
                     let wait = failure.retry_after.unwrap_or_else(|| wait(failures));
+                    standing.failed(&self.app, &self.peer, failure.cause, wait).await;
                     if failures == 0 {
                         tracing::warn!(peer = %self.peer, reason = failure.reason, "delivery failed; trying again");
                     } else {
@@ -327,7 +321,7 @@ impl Sender {
         greet: bool,
         stopping: &CancellationToken,
     ) -> Result<Option<usize>, Delivery> {
-        let failed = |problem: Problem| Delivery::failed(problem.to_string());
+        let failed = |problem: Problem| Delivery::failed(Cause::Internal, problem.to_string());
         let Some(claimed) = self.claim().await.map_err(failed)? else { return Ok(None) };
         let events = claimed.batch.events.len();
         if events == 0 && !greet {
@@ -338,7 +332,7 @@ impl Sender {
             // The peer may have it or not; the next process will find out.
             () = stopping.cancelled() => return Ok(Some(0)),
         };
-        if answer.as_ref().is_err_and(|failure| failure.stale_stream) {
+        if answer.as_ref().is_err_and(|failure| failure.cause == Cause::StaleStream) {
             self.restart(claimed.fence).await.map_err(failed)?;
         }
         let answer = answer?;

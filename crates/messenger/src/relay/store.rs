@@ -7,6 +7,7 @@ use shared::relay::MessageState;
 use shared::time::Timestamp;
 use uuid::Uuid;
 
+use super::give_up::Waits;
 use crate::db::{Conn, Db, Insert, Result, Row};
 use crate::messages::{self, state_columns};
 
@@ -28,7 +29,8 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const fn number(self) -> i16 {
+    /// The number that the database holds.
+    pub const fn number(self) -> i16 {
         self as i16
     }
 }
@@ -202,22 +204,26 @@ pub async fn settle(
     conn.sql(DELETE).bind(peer.to_string()).bind(position).all(read).await
 }
 
-/// Gives up the events from before a moment, and gives their kinds and subjects; their numbers stay in the stream.
+/// Makes waiting events void, and gives their kinds and subjects; their numbers stay in the stream.
 pub async fn give_up(
     conn: &mut Conn,
     peer: &AppName,
-    before: Timestamp,
+    which: Waits,
 ) -> Result<Vec<(EventKind, Uuid)>> {
     const SELECT: &str = "SELECT kind, subject FROM outbox
-        WHERE peer = $1 AND created_at < $2 AND kind <> $3";
-    const UPDATE: &str = "UPDATE outbox SET kind = $3
-        WHERE peer = $1 AND created_at < $2 AND kind <> $3";
-    let void = EventKind::Void.number();
+        WHERE peer = $1 AND kind <> $2 AND created_at < $3 AND seq BETWEEN $4 AND $5";
+    const UPDATE: &str = "UPDATE outbox SET kind = $2
+        WHERE peer = $1 AND kind <> $2 AND created_at < $3 AND seq BETWEEN $4 AND $5";
+    let (before, first, last) = match which {
+        Waits::Since(before) => (before.micros(), 0, i64::MAX),
+        Waits::Seq(seq) => (i64::MAX, seq, seq),
+        Waits::AtAll => (i64::MAX, 0, i64::MAX),
+    };
     let read = |row: &Row| Ok((row.number::<EventKind>()?, row.take()?));
-    let query = conn.sql(SELECT).bind(peer.to_string()).bind(before.micros()).bind(void);
-    let given_up = query.all(read).await?;
-    let query = conn.sql(UPDATE).bind(peer.to_string()).bind(before.micros()).bind(void);
-    query.execute().await?;
+    let query = conn.sql(SELECT).bind(peer.to_string()).bind(EventKind::Void.number());
+    let given_up = query.bind(before).bind(first).bind(last).all(read).await?;
+    let query = conn.sql(UPDATE).bind(peer.to_string()).bind(EventKind::Void.number());
+    query.bind(before).bind(first).bind(last).execute().await?;
     Ok(given_up)
 }
 
