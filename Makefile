@@ -38,7 +38,7 @@ test: lint web $(VENV)/ready ## Run all checks and all tests
 	scripts/with-apps scripts/postman
 	@export CARGO_TERM_PROGRESS_WHEN=never; \
 	if [ -x $(VENV)/bin/python ]; then export TEST_PYTHON=$(VENV)/bin/python; fi; \
-	scripts/with-redis scripts/with-postgres cargo test --workspace
+	scripts/with-faketime scripts/with-redis scripts/with-postgres cargo test --workspace
 
 lint: ## Check format, lints, licences and sources
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy

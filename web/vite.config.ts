@@ -19,5 +19,5 @@ export default defineConfig({
     reportCompressedSize: false,
   },
   server: { proxy: { '/api': { target: process.env.APP_URL ?? 'http://app-a.localhost:8001', ws: true } } },
-  test: { environment: 'jsdom', include: ['src/**/*.test.ts'], setupFiles: ['src/test-setup.ts'] },
+  test: { environment: 'jsdom', testTimeout: 30_000, include: ['src/**/*.test.ts'], setupFiles: ['src/test-setup.ts'] },
 });

@@ -75,7 +75,67 @@ test('a message elsewhere is counted in title and list, and announced by its sen
   await wim.getByRole('link', { name: /Vera/ }).click();
   await wim.getByText('New messages', { exact: true }).waitFor();
   await eventually(async () => !(await wim.title()).startsWith('('), 'the end of the count');
+
+  // What comes while the page is behind another one is new when it is looked at again.
+  const look = (state) =>
+    wim.evaluate((value) => {
+      Object.defineProperty(document, 'visibilityState', { value, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, state);
+  await look('hidden');
+  await one.send('wim@app-b', 'And here');
+  await eventually(async () => (await wim.title()) === '(1) Vera · AppB', 'the count of what came behind it');
+  assert.match(await wim.locator('link[rel=icon]').getAttribute('href'), /circle/);
+  await look('visible');
+  await eventually(async () => (await wim.title()) === 'Vera · AppB', 'the end of that');
+  const line = log(wim).getByRole('listitem').filter({ hasText: /^\s*New messages\s*$/ });
+  await eventually(async () => (await line.locator('xpath=following-sibling::li[1]').innerText()).includes('And here'), 'the line above it');
   assert.deepEqual(wim.faults, []);
+});
+
+test('who wants notifications gets one for what they do not see, and it leads there', async () => {
+  const { one, conversation, pages } = await pair('Nils', 'Olga');
+  const [, olga] = pages;
+  // A browser without a screen shows none, so the page is given something that takes note of them instead.
+  await olga.addInitScript(() => {
+    globalThis.shown = [];
+    globalThis.Notification = class {
+      static permission = sessionStorage.getItem('permission') ?? 'default';
+      static async requestPermission() {
+        sessionStorage.setItem('permission', globalThis.answer ?? 'granted');
+        return (this.permission = globalThis.answer ?? 'granted');
+      }
+      constructor(title, options) {
+        Object.assign(this, { title, ...options });
+        globalThis.shown.push(this);
+      }
+      close() {}
+    };
+  });
+  const shown = () => olga.evaluate(() => globalThis.shown.map(({ title, body }) => `${title}: ${body}`));
+  await olga.goto('/settings/notifications');
+  const wish = olga.getByRole('switch', { name: 'Show notifications on this device' });
+  await olga.evaluate(() => (globalThis.answer = 'denied'));
+  await wish.click();
+  await olga.getByText('Your browser does not allow it.', { exact: false }).waitFor();
+  assert.equal(await wish.getAttribute('aria-checked'), 'false');
+  await olga.evaluate(() => (globalThis.answer = 'granted'));
+  await wish.click();
+  await olga.getByRole('switch', { checked: true }).waitFor();
+
+  // It is remembered.
+  await olga.goto('/settings/notifications');
+  await olga.getByRole('switch', { checked: true }).waitFor();
+  await one.send('olga@app-b', 'Look up');
+  await eventually(async () => (await shown()).length > 0, 'the notification');
+  assert.deepEqual(await shown(), ['Nils: Look up']);
+  await olga.evaluate(() => globalThis.shown[0].onclick());
+  await log(olga).getByText('Look up').waitFor();
+  assert.equal(new URL(olga.url()).pathname, `/c/${conversation}`);
+  await one.say(conversation, 'Seen at once');
+  await log(olga).getByText('Seen at once').waitFor();
+  assert.equal((await shown()).length, 1);
+  assert.deepEqual(olga.faults, []);
 });
 
 test('a group is made, renamed and left by keyboard and pointer, and the other app follows', async () => {

@@ -86,7 +86,9 @@ test('a message is answered, edited and deleted', async () => {
   await write(page, 'The ten past nine');
   await log(page).getByRole('button', { name: /Frank\s*Which train/ }).waitFor();
 
+  await eventually(async () => (await log(page).getByText('Sending', { exact: true }).count()) === 0, 'the answer to the send');
   await composer(page).press('ArrowUp');
+  await page.getByText('Edit message').waitFor();
   await composer(page).fill('The twenty past nine');
   await composer(page).press('Enter');
   await log(page).getByText('The twenty past nine').waitFor();
@@ -102,6 +104,41 @@ test('a message is answered, edited and deleted', async () => {
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
   await log(page).getByText('This message was deleted.').waitFor();
   assert.deepEqual(page.faults, []);
+});
+
+test('a thread has its replies and its composer, and is seen on the other app', async () => {
+  const kim = await Client.join(APPS.a, 'kim', { first_name: 'Kim' });
+  const lars = await Client.join(APPS.b, 'lars', { first_name: 'Lars' });
+  const { conversation, id } = await kim.send(lars.address, 'Where do we meet?');
+  await eventually(async () => (await lars.call('GET', '/api/messages/inbox/')).results.length > 0, 'the relay');
+  const pages = [await open(browser, APPS.a), await open(browser, APPS.b)];
+  const [one, other] = pages;
+  await logIn(one, 'kim');
+  await logIn(other, 'lars');
+  await one.goto(`/c/${conversation}`);
+  const question = log(one).getByRole('listitem').filter({ hasText: 'Where do we meet?' });
+  await question.hover();
+  await question.getByRole('button', { name: /^More about/ }).click();
+  await one.getByRole('menuitem', { name: 'Reply in thread' }).click();
+  const replies = (page) => page.getByRole('list', { name: 'Replies' });
+  const answer = (page) => page.getByRole('textbox', { name: 'Reply in this thread' });
+  await one.getByText('No replies yet').waitFor();
+  await composer(one).fill('Half a thought');
+  await answer(one).fill('At the station');
+  await answer(one).press('Enter');
+  await replies(one).getByText('At the station').waitFor();
+  assert.equal(await composer(one).inputValue(), 'Half a thought');
+
+  await other.goto(`/c/${conversation}`);
+  await log(other).getByRole('link', { name: 'Open the thread of 1 reply' }).click();
+  await replies(other).getByText('At the station').waitFor();
+  await answer(other).fill('Which one?');
+  await answer(other).press('Enter');
+  await replies(one).getByText('Which one?').waitFor();
+  await log(one).getByRole('link', { name: 'Open the thread of 2 replies' }).waitFor();
+  const { results } = await kim.call('GET', `/api/chats/messages/?parent=${id}`);
+  assert.deepEqual(results.map((message) => message.content), ['Which one?', 'At the station']);
+  assert.deepEqual([one.faults, other.faults], [[], []]);
 });
 
 test('a long history is read upwards without losing the place', async () => {

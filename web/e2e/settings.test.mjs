@@ -78,8 +78,9 @@ test('an admin changes a setting within its bounds, and shuts somebody out', asy
   await page.goto('/admin/settings');
   const length = page.getByLabel('Characters of a message, at most.');
   await length.fill('30000');
-  await page.getByRole('button', { name: 'Save' }).click();
-  await eventually(async () => (await length.getAttribute('aria-invalid')) === 'true', 'the refusal');
+  await page.getByText('Between 1 and 20,000.').waitFor();
+  assert.equal(await length.getAttribute('aria-invalid'), 'true');
+  assert.ok(await page.getByRole('button', { name: 'Save' }).isDisabled());
   await length.fill('500');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Saved.').waitFor();
@@ -93,6 +94,33 @@ test('an admin changes a setting within its bounds, and shuts somebody out', asy
   await page.getByRole('dialog').getByRole('button', { name: 'Deactivate' }).click();
   await page.getByText('Deactivated').waitFor();
   assert.deepEqual(page.faults, []);
+});
+
+test('an admin makes an account, and its owner comes in with the password that was handed over', async () => {
+  await Client.join(APPS.a, 'hana');
+  promote(APPS.a, 'hana');
+  const page = await open(browser, APPS.a);
+  await logIn(page, 'hana');
+  await page.goto('/admin/users');
+  const opener = page.getByRole('button', { name: 'New account' });
+  await opener.click();
+  const dialog = page.getByRole('dialog', { name: 'New account' });
+  await dialog.getByLabel('First name').fill('Ivo');
+  await dialog.getByLabel('Username').fill('hana');
+  await dialog.getByLabel('E-mail address').fill('ivo@example.org');
+  await dialog.getByRole('button', { name: 'Create account' }).click();
+  await dialog.getByText('This name is taken.').waitFor();
+  await dialog.getByLabel('Username').fill('ivo');
+  const password = await dialog.getByLabel('First password').inputValue();
+  assert.match(password, /^(\w{5}-){3}\w{5}$/);
+  await dialog.getByRole('button', { name: 'Create account' }).click();
+  await page.getByText('Ivo has an account now.').waitFor();
+  await page.getByText('ivo@example.org').waitFor();
+  await page.getByRole('link', { name: 'Audit log' }).click();
+  await page.getByRole('listitem').filter({ hasText: 'Account made' }).getByText('ivo', { exact: true }).waitFor();
+  const ivo = await open(browser, APPS.a);
+  await logIn(ivo, 'ivo', password);
+  assert.deepEqual([page.faults, ivo.faults], [[], []]);
 });
 
 test('who is no admin is told so', async () => {

@@ -1,22 +1,26 @@
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use shared::encryption::Keyring;
 
 use crate::pair::HIGH_LIMITS;
-use crate::{Client, Database, Storage, Wire, eventually};
+use crate::{Client, Database, Storage, Wire, eventually, signal};
 
 /// One app as a real process.
 pub struct Process {
     app: &'static str,
     variables: Vec<(String, String)>,
+    /// The command that is given the binary to run, with its arguments; empty for none.
+    wrapper: Vec<String>,
     /// Its database, which it may share with replicas.
     pub storage: Arc<Storage>,
     logs: tempfile::TempDir,
     bind: SocketAddr,
+    metrics: SocketAddr,
     child: Option<Child>,
 }
 
@@ -35,12 +39,20 @@ pub struct ProcessPair {
 impl ProcessPair {
     /// Starts both on fresh databases, with everything logged.
     pub async fn start(database: Database) -> Self {
+        let mut pair = Self::prepare(database).await;
+        pair.a.start().await;
+        pair.b.start().await;
+        pair
+    }
+
+    /// Both, not yet started.
+    pub async fn prepare(database: Database) -> Self {
         let (a, b) = (free_address(), free_address());
         let (a_to_b, b_to_a) = (Wire::to(b).await, Wire::to(a).await);
         let (keys, secret) = (Keyring::generate_key(), Keyring::generate_key());
         let shared =
             [("FERNET_KEYS", keys), ("RELAY_SECRET", secret), ("RUST_LOG", "trace".into())];
-        let mut pair = Self {
+        Self {
             a: Process::new(
                 "app-a",
                 a,
@@ -59,10 +71,7 @@ impl ProcessPair {
             .await,
             a_to_b,
             b_to_a,
-        };
-        pair.a.start().await;
-        pair.b.start().await;
-        pair
+        }
     }
 }
 
@@ -89,9 +98,10 @@ impl Process {
         database: Database,
         shared: &[(&str, String)],
     ) -> Self {
-        let storage = Arc::new(database.fresh().await);
+        let (storage, metrics) = (Arc::new(database.fresh().await), free_address());
         let own = [
             ("BIND_ADDR", bind.to_string()),
+            ("METRICS_ADDR", metrics.to_string()),
             ("DATABASE_URL", storage.url.clone()),
             ("JWT_SECRET", Keyring::generate_key()),
             ("PEERS", peers),
@@ -100,17 +110,20 @@ impl Process {
         let variables = limits.into_iter().chain(own).chain(shared.iter().cloned());
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
         let logs = tempfile::tempdir().expect("a temporary folder");
-        Self { app, variables, storage, logs, bind, child: None }
+        let wrapper = Vec::new();
+        Self { app, variables, wrapper, storage, logs, bind, metrics, child: None }
     }
 
     /// Another process of the same app over the same database, not yet started.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let bind = free_address();
+        let (bind, metrics) = (free_address(), free_address());
         let logs = tempfile::tempdir().expect("a temporary folder");
         let (variables, storage) = (self.variables.clone(), self.storage.clone());
-        let replica = Self { app: self.app, variables, storage, logs, bind, child: None };
-        replica.with("BIND_ADDR", &bind.to_string())
+        let (app, wrapper) = (self.app, self.wrapper.clone());
+        let replica = Self { app, variables, wrapper, storage, logs, bind, metrics, child: None };
+        let replica = replica.with("BIND_ADDR", &bind.to_string());
+        replica.with("METRICS_ADDR", &metrics.to_string())
     }
 
     /// The same with another value of a variable, from its next start on.
@@ -126,6 +139,60 @@ impl Process {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Has it run by a command, from the next start on, which is given its path and must become it (`exec`).
+    pub fn wrap(&mut self, command: &[&str]) {
+        self.wrapper = command.iter().map(|&word| word.to_owned()).collect();
+    }
+
+    /// The value of a variable, from its next start on.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = self.variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// From the next start on, its keys come from a file of its own, and gives that.
+    pub fn keep_keys_in_a_file(&mut self) -> PathBuf {
+        let path = self.logs.path().join("keys");
+        let keys = self.get("FERNET_KEYS").expect("keys in the environment").to_owned();
+        std::fs::write(&path, keys).expect("a file of keys");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+        self.variables.retain(|(name, _)| name != "FERNET_KEYS");
+        self.set("FERNET_KEYS_FILE", &path.display().to_string());
+        path
+    }
+
+    /// Runs a command of its binary, with its settings and in its folder.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(binary(self.app))
+            .args(arguments)
+            .env_clear()
+            .envs(self.variables.iter().cloned())
+            .env("RUST_LOG", "warn")
+            .current_dir(self.logs.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs")
+    }
+
+    /// The same, of a command that must succeed, and gives what it has said.
+    #[track_caller]
+    pub fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let wrong = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}{wrong}");
+        said
+    }
+
+    /// The same, of a command that must fail, and gives what it has complained about.
+    #[track_caller]
+    pub fn fail(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {wrong}");
+        wrong
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(&mut self) {
         let log = std::fs::File::options()
@@ -133,7 +200,10 @@ impl Process {
             .append(true)
             .open(self.logs.path().join("log"))
             .expect("a log file");
-        let child = Command::new(binary(self.app))
+        let program = binary(self.app).display().to_string();
+        let words: Vec<_> = self.wrapper.iter().chain([&program]).collect();
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .env_clear()
             .envs(self.variables.iter().cloned())
             .current_dir(self.logs.path())
@@ -168,8 +238,7 @@ impl Process {
     /// Asks it to stop with SIGTERM, waits for its end, and gives whether that was a clean one.
     pub async fn terminate(&mut self) -> bool {
         let Some(mut child) = self.child.take() else { return false };
-        let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-        assert!(told.is_ok_and(|status| status.success()), "kill -TERM");
+        signal("TERM", [child.id()]);
         for _ in 0..3000 {
             if let Ok(Some(status)) = child.try_wait() {
                 return status.success();
@@ -181,13 +250,63 @@ impl Process {
         false
     }
 
+    /// Makes it stand still, as a machine that is suspended does: SIGSTOP.
+    pub fn pause(&self) {
+        signal("STOP", self.child.as_ref().map(Child::id));
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        signal("CONT", self.child.as_ref().map(Child::id));
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Its process id; 0 if it does not run.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// Whether it has logged a text.
+    pub fn has_logged(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.log()).contains(text)
+    }
+
+    /// A folder of its own beside its database, for what it writes and logs.
+    pub fn folder(&self) -> &Path {
+        self.logs.path()
+    }
+
     /// The memory that it occupies, in MiB; 0 if that cannot be known.
     pub fn memory(&self) -> usize {
-        let id = self.child.as_ref().map_or(0, Child::id);
+        self.mebibytes("VmRSS:")
+    }
+
+    /// The most memory that it has ever occupied, in MiB; 0 if that cannot be known.
+    pub fn peak_memory(&self) -> usize {
+        self.mebibytes("VmHWM:")
+    }
+
+    fn mebibytes(&self, what: &str) -> usize {
+        let id = self.id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
         kib.unwrap_or(0) / 1024
+    }
+
+    /// Where it serves its metrics.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics
+    }
+
+    /// What Prometheus would read.
+    pub async fn metrics(&self) -> String {
+        let client = Client::new(&format!("http://{}", self.metrics), self.app);
+        client.get("/metrics").await.expect(200).text
     }
 
     /// Everything that it has logged.

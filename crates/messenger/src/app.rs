@@ -1,9 +1,10 @@
-//! The state that handlers share. There is no keyring in it: a handler cannot open a message.
+//! The state that handlers share. Nothing in it can open a message: the keyring opens for the layers alone, and what
+//! [`Recovery`] has of it only says whether a text opens where it stands.
 
 use std::sync::Arc;
 
 use shared::address::AppName;
-use shared::encryption::{KeyId, KeyringError};
+use shared::encryption::{KeyId, Keyring, KeyringError};
 use shared::time::Clock;
 
 use crate::accounts::Accounts;
@@ -12,11 +13,14 @@ use crate::conversations::Memberships;
 use crate::db::{self, Db};
 use crate::http::{Cursors, Origins, Proxies};
 use crate::idempotency::Idempotency;
+use crate::keys;
 use crate::limits::Limits;
 use crate::messages::Outgoing;
+use crate::monitoring::Requests;
 use crate::pictures::Pictures;
 use crate::realtime::Realtime;
 use crate::receipts::Receipts;
+use crate::recovery::Recovery;
 use crate::redis::Redis;
 use crate::relay::Relay;
 use crate::search::Index;
@@ -40,6 +44,8 @@ pub struct App {
     pub clock: Clock,
     /// Passwords, tokens and sessions.
     pub accounts: Accounts,
+    /// The names of the keys of its ring, the sealing one first.
+    pub keys: Vec<KeyId>,
     /// Who is who, here and at the peers.
     pub directory: Directory,
     /// Requests that are under way and may be repeated.
@@ -52,12 +58,16 @@ pub struct App {
     pub pictures: Pictures,
     /// The batching writer of new messages.
     pub outgoing: Outgoing,
+    /// What is counted of requests.
+    pub requests: Requests,
     /// What signs the cursors of lists.
     pub cursors: Cursors,
     /// What has been handed to clients, and what becomes known of messages.
     pub receipts: Receipts,
     /// Who is told at once what happens.
     pub realtime: Realtime,
+    /// What is taken back from peers after a restore.
+    pub recovery: Recovery,
     /// The way to the peers.
     pub relay: Relay,
     /// What admins have set.
@@ -79,6 +89,9 @@ pub enum StartError {
     /// The database cannot be opened or used.
     #[error("the database cannot be used: {0}")]
     Database(#[from] db::Error),
+    /// The address for metrics cannot be listened on.
+    #[error("cannot listen on {0} for metrics: {1}")]
+    Metrics(std::net::SocketAddr, std::io::Error),
     /// The URL of Redis is none; configuration has checked it before.
     #[error("REDIS_URL is not valid")]
     Redis,
@@ -99,22 +112,29 @@ impl App {
         let redis = redis.map_err(|_| StartError::Redis)?.map(Arc::new);
         let settings = Arc::new(Settings::new(&config.settings));
         settings.load(&db).await?;
+        let keyring = Keyring::parse(config.fernet_keys.expose())?;
+        let key_ids = keyring.key_ids();
+        let accounts = Accounts::new(config, &db, &clock, &settings).await?;
+        keys::check(&db, &key_ids, clock.wall()).await?;
         clock.raise(crate::relay::last_moment(&db).await?);
         Ok(Arc::new(Self {
             name: config.app.clone(),
             about: About::new(config),
             public_url: config.public_url.clone(),
             origins: Origins::new(config),
-            accounts: Accounts::new(config, &db, &clock, &settings).await?,
+            accounts,
+            keys: key_ids,
             directory: Directory::new(&config.app, &db, &clock),
             idempotency: Idempotency::default(),
             index: Index::start(&db),
             memberships: Memberships::default(),
             pictures: Pictures::new(),
             outgoing: Outgoing::start(&db, &clock),
+            requests: Requests::new(),
             cursors: Cursors::new(&config.jwt_secret),
             receipts: Receipts::default(),
             realtime: Realtime::new(config),
+            recovery: Recovery::new(keyring.into()),
             relay: Relay::new(config, &clock),
             limits: Limits::new(&settings, redis.as_ref()),
             proxies: Proxies::new(config.trusted_proxies.clone()),

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::address::AppName;
-use crate::encryption::{Ciphertext, Terms};
+use crate::encryption::{Ciphertext, KeyId, Terms};
 use crate::id::{ConversationId, EventId, MessageId, StreamId, UserId};
 use crate::models::{ConversationKind, Role, UserCard};
 use crate::time::Timestamp;
@@ -83,6 +83,11 @@ pub enum EventBody {
     User(Box<UserState>),
     /// A reader has come further with messages that the receiving app's users have written.
     Receipt(Box<ReceiptState>),
+    /// The receiver, which was restored from a backup, has been told again all that it had asked for.
+    Recovered {
+        /// Which restore.
+        id: Uuid,
+    },
     /// Nothing any more: the sender gave this event up, and the number is only passed by.
     Void,
 }
@@ -292,6 +297,30 @@ pub enum Outcome {
     },
 }
 
+/// Where a peer that was restored from a backup asks for what has happened since.
+pub const RECOVERY_PATH: &str = "/relay/v1/recovery/";
+
+/// The body of `POST /relay/v1/recovery/`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RecoveryRequest {
+    /// Which restore; [`EventBody::Recovered`] names it at the end.
+    pub id: Uuid,
+    /// The moment of the backup.
+    pub since: Timestamp,
+}
+
+/// Where a peer answers which keys it holds.
+pub const KEYS_PATH: &str = "/relay/v1/keys/";
+
+/// Which keys an app holds, by their names. It is asked for before a key is moved to the front or taken out.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Keys {
+    /// Its ring, the sealing one first.
+    pub ring: Vec<KeyId>,
+    /// Those of the ring with which messages are sealed that it holds, and may send.
+    pub in_use: Vec<KeyId>,
+}
+
 /// Where a peer takes signals.
 pub const SIGNALS_PATH: &str = "/relay/v1/signals/";
 
@@ -322,4 +351,17 @@ pub struct Typing {
     pub user: UserId,
     /// Whether they are writing.
     pub active: bool,
+}
+
+/// Where an app says whether it reaches the peer that asks.
+pub const REACH_PATH: &str = "/relay/v1/reach/";
+
+/// The answer to `GET /relay/v1/reach/`: what has come of a signed request to the app that asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reach {
+    /// Whether it was taken.
+    pub reachable: bool,
+    /// Why not, for an operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }

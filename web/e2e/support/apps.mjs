@@ -1,24 +1,28 @@
 // The two apps, and what people do with them without a browser.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { dirname } from 'node:path';
-
-const need = (name) => {
-  const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set; run this by scripts/with-apps`);
-  return value;
-};
 
 /** Where a browser opens an app: each has a host name of its own, so that they share no cookies. */
 const opened = (url, host) => `http://${host}.localhost:${url.port}`;
 
-const a = new URL(need('URL_A'));
-const b = new URL(need('URL_B'));
+/** The two apps as scripts/with-apps tells of them. */
+export function appsOf(env) {
+  const need = (name) => {
+    if (!env[name]) throw new Error(`${name} is not set; run this by scripts/with-apps`);
+    return env[name];
+  };
+  const app = (name, url, pid) => ({
+    name,
+    api: url.origin,
+    page: opened(url, name),
+    pid: Number(need(pid)),
+    folder: dirname(need('ENV_FILE')),
+  });
+  return { a: app('app-a', new URL(need('URL_A')), 'PID_A'), b: app('app-b', new URL(need('URL_B')), 'PID_B') };
+}
 
-export const APPS = {
-  a: { api: a.origin, page: opened(a, 'app-a'), name: 'app-a' },
-  b: { api: b.origin, page: opened(b, 'app-b'), name: 'app-b' },
-};
+export const APPS = appsOf(process.env);
 
 export const PASSWORD = 'correct horse battery';
 
@@ -81,7 +85,24 @@ export async function eventually(ask, what = 'it', seconds = 30) {
 
 /** Gives somebody the rights of an admin, as an operator does it. */
 export function promote(app, username) {
+  execFileSync(binaryOf(app), ['create-admin', '--promote', '--username', username], { cwd: app.folder });
+}
+
+/** Ends an app, and comes back when it does not answer any more. */
+export async function halt(app) {
+  process.kill(app.pid, 'SIGTERM');
+  const answers = () => fetch(`${app.api}/health/live`).then(() => true, () => false);
+  await eventually(async () => !(await answers()), `the end of ${app.name}`, 60);
+}
+
+/** Starts an app again that was ended; whoever does has to end it. */
+export async function start(app) {
+  const child = spawn(binaryOf(app), ['serve'], { cwd: app.folder, stdio: 'ignore' });
+  app.pid = child.pid;
+  await eventually(() => fetch(`${app.api}/health/ready`).then((answer) => answer.ok), `the start of ${app.name}`, 60);
+}
+
+function binaryOf(app) {
   const folder = process.env.CARGO_TARGET_DIR ?? new URL('../../../target', import.meta.url).pathname;
-  const binary = `${process.env.BIN ?? `${folder}/debug`}/${app.name}`;
-  execFileSync(binary, ['create-admin', '--promote', '--username', username], { cwd: dirname(need('ENV_FILE')) });
+  return `${process.env.BIN ?? `${folder}/debug`}/${app.name}`;
 }

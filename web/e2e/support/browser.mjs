@@ -30,10 +30,10 @@ export async function open(browser, app, options = {}) {
   return page;
 }
 
-export async function logIn(page, username) {
+export async function logIn(page, username, password = PASSWORD) {
   await page.goto('/login');
   await page.getByLabel('Username or e-mail address').fill(username);
-  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Log in' }).click();
   await page.getByRole('link', { name: 'Conversations' }).waitFor();
 }

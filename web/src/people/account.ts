@@ -35,3 +35,20 @@ export function passwordRules(password: string, names: readonly string[], limits
     { text: t.validation.passwordCommon, isMet: null },
   ];
 }
+
+/** Letters and digits that nobody takes for one another. */
+const LETTERS = 'abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789';
+const GROUPS = 4;
+const GROUP = 5;
+
+/** A password to be handed to somebody: a little over a hundred random bits, in groups that can be read out. */
+export function newPassword(limits: About['limits']): string {
+  const length = Math.max(GROUPS * GROUP, limits.password_min);
+  const letters: string[] = [];
+  while (letters.length < length) {
+    // What is beyond the last whole multiple would make some letters more likely than others.
+    const byte = crypto.getRandomValues(new Uint8Array(1))[0] ?? 255;
+    if (byte < 256 - (256 % LETTERS.length)) letters.push(LETTERS[byte % LETTERS.length] ?? '');
+  }
+  return letters.join('').replace(new RegExp(`.{${GROUP}}(?=.)`, 'g'), '$&-');
+}

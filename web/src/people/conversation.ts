@@ -23,6 +23,11 @@ export function titleOf(conversation: Conversation, me: string): string {
   return others.map(({ user }) => nameOf(user)).join(', ') || t.conversation.nobodyElse;
 }
 
+/** The other apps that those who take part now belong to. */
+export function peersIn(conversation: Conversation, app: string): string[] {
+  return [...new Set(present(conversation).map(({ user }) => user.app))].filter((other) => other !== app);
+}
+
 /** What the person is in a conversation, or null if they are in it no more. */
 export function roleIn(conversation: Conversation, me: string): Participant['role'] | null {
   return present(conversation).find(({ user }) => user.id === me)?.role ?? null;

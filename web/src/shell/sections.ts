@@ -1,4 +1,5 @@
 import type { LucideIcon } from '@lucide/svelte';
+import ArrowLeftRight from '@lucide/svelte/icons/arrow-left-right';
 import Bell from '@lucide/svelte/icons/bell';
 import KeyRound from '@lucide/svelte/icons/key-round';
 import MonitorSmartphone from '@lucide/svelte/icons/monitor-smartphone';
@@ -29,5 +30,6 @@ export const SETTINGS_SECTIONS: readonly Section[] = [
 export const ADMIN_SECTIONS: readonly Section[] = [
   { name: 'users', label: t.admin.users, icon: Users },
   { name: 'settings', label: t.admin.settings, icon: SlidersHorizontal },
+  { name: 'outbox', label: t.outbox.section, icon: ArrowLeftRight },
   { name: 'audit', label: t.admin.audit, icon: ScrollText },
 ];

@@ -19,8 +19,12 @@ export class Chats {
   failure = $state.raw<Failure | null>(null);
   hasMore = $state(false);
   isLoadingMore = $state(false);
-  /** The conversation that is on the screen, and being looked at. */
-  watched = $state<string | null>(null);
+  /** The conversation that is on the screen. */
+  shown = $state<string | null>(null);
+  /** Whether the screen is being looked at. */
+  isVisible = $state(true);
+  /** The conversation that is being looked at. */
+  readonly watched = $derived(this.isVisible ? this.shown : null);
   readonly all = $derived([...this.#byId.values()].sort(latestFirst));
   readonly unread = $derived(this.all.reduce((sum, conversation) => sum + conversation.unread_count, 0));
   #next: string | null = null;
@@ -34,11 +38,13 @@ export class Chats {
     return this.#byId.get(id);
   }
 
-  thread(id: string): Thread {
-    let thread = this.#threads.get(id);
+  /** The messages of a conversation, or the answers to one of them. */
+  thread(id: string, parent: string | null = null): Thread {
+    const key = parent ?? id;
+    let thread = this.#threads.get(key);
     if (!thread) {
-      thread = new Thread(this.api, id);
-      this.#threads.set(id, thread);
+      thread = new Thread(this.api, id, parent);
+      this.#threads.set(key, thread);
     }
     return thread;
   }
@@ -51,7 +57,7 @@ export class Chats {
       const page = await this.#page('');
       const isAll = page.next === null;
       // One that is not on the list any more has been hidden.
-      if (isAll) this.#byId.clear();
+      if (isAll) for (const id of [...this.#byId.keys()]) if (id !== this.shown) this.#byId.delete(id);
       for (const conversation of page.results) this.#byId.set(conversation.id, conversation);
       // What has been read further down stays.
       if (isAll || this.#next === null) this.#next = cursorAfter(page);
@@ -101,12 +107,12 @@ export class Chats {
 
   remove(id: string): void {
     this.#byId.delete(id);
-    this.#threads.delete(id);
+    for (const [key, thread] of this.#threads) if (thread.conversation === id) this.#threads.delete(key);
   }
 
   /** Takes note of a message, new or changed; whether it is a new one of somebody else. */
   take(message: Message, isNew: boolean): boolean {
-    this.#threads.get(message.conversation)?.put(message);
+    this.#spread(message, isNew);
     const conversation = this.#byId.get(message.conversation);
     const isOthers = message.sender.id !== this.me;
     if (isNew && isOthers) this.#typing.get(message.conversation)?.delete(message.sender.id);
@@ -145,9 +151,8 @@ export class Chats {
 
   /** Reads anew what may have changed unseen. */
   async resync(): Promise<void> {
-    const shown = this.watched ? this.#threads.get(this.watched) : undefined;
-    for (const [id, thread] of this.#threads) if (thread !== shown) this.#threads.delete(id);
-    await Promise.all([this.load(), shown?.load()]);
+    for (const [key, { conversation }] of this.#threads) if (conversation !== this.shown) this.#threads.delete(key);
+    await Promise.all([this.load(), ...[...this.#threads.values()].map((thread) => thread.load())]);
   }
 
   setTyping(conversation: string, user: string, isActive: boolean): void {
@@ -167,6 +172,17 @@ export class Chats {
     const ids = this.#typing.get(conversation);
     const participants = this.#byId.get(conversation)?.participants ?? [];
     return ids ? participants.map(({ user }) => user).filter((user) => ids.has(user.id)) : [];
+  }
+
+  /** Tells the threads of a message: that of its conversation, that of what it answers, and that of what answers it. */
+  #spread(message: Message, isNew: boolean): void {
+    const main = this.#threads.get(message.conversation);
+    const isKnown = main?.find(message.id) !== undefined;
+    for (const key of [message.conversation, message.parent, message.id]) {
+      const thread = key === null ? undefined : this.#threads.get(key);
+      thread?.put(message);
+      if (isNew && !isKnown && message.parent) thread?.answered(message.parent);
+    }
   }
 
   #page(cursor: string) {

@@ -25,6 +25,11 @@ export class Notices {
     this.#add('failure', failure.message, failure.requestId);
   }
 
+  /** Says that something has not worked here in the page. */
+  warn(text: string): void {
+    this.#add('failure', text, null);
+  }
+
   dismiss(id: number): void {
     this.all = this.all.filter((notice) => notice.id !== id);
   }

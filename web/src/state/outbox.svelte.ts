@@ -1,3 +1,4 @@
+import { SvelteSet } from 'svelte/reactivity';
 import { answered, type Api, type Message } from '$/api/client';
 import { Failure } from '$/api/failure';
 import { newKey } from './key';
@@ -26,6 +27,8 @@ const LONGEST_WAIT = 30_000;
  */
 export class Outbox {
   entries = $state.raw<readonly Outgoing[]>([]);
+  /** The failed messages that have been sent again. */
+  readonly resent = new SvelteSet<string>();
   readonly #api: Api;
   readonly #prefix: string;
   readonly #sent: (message: Message) => void;
@@ -44,13 +47,21 @@ export class Outbox {
     return this.entries.filter((entry) => entry.conversation === conversation);
   }
 
-  add(conversation: string, content: string, parent: string | null): void {
-    const key = newKey();
+  /** Sends a message. What has failed with the other app is sent again under a key of its own, and so once. */
+  add(conversation: string, content: string, parent: string | null, key = newKey()): void {
+    if (this.entries.some((entry) => entry.key === key)) return;
     const created_at = new Date().toISOString();
     const entry: Outgoing = { key, conversation, content, parent, created_at, state: 'sending', reason: null };
     this.entries = [...this.entries, entry];
     this.#keep(entry);
     void this.#run(conversation);
+  }
+
+  /** Sends a message anew that the other app has not taken. */
+  resend({ id, conversation, content, parent, edited_at }: Message): void {
+    if (content === null) return;
+    this.resent.add(id);
+    this.add(conversation, content, parent, `again-${id}-${edited_at ?? ''}`.replace(/[^\w-]/g, ''));
   }
 
   retry(key: string): void {

@@ -49,6 +49,21 @@ export class Pages<T extends { id: string }> {
     }
   }
 
+  /** Reads the first page again; if that cannot be, what is there stays. */
+  async refresh(): Promise<void> {
+    if (this.status !== 'ready' || this.isLoadingMore) return;
+    const turn = ++this.#turn;
+    try {
+      const listing = await this.#ask('');
+      if (turn !== this.#turn) return;
+      this.items = listing.results;
+      this.#next = cursorAfter(listing);
+      this.failure = null;
+    } catch (cause) {
+      if (turn === this.#turn) this.failure = Failure.of(cause);
+    }
+  }
+
   async more(): Promise<void> {
     if (this.isLoadingMore || this.#next === null) return;
     const turn = this.#turn;

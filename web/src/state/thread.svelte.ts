@@ -7,8 +7,9 @@ const PAGE = 50;
 const LONGEST_JUMP = 40;
 
 /**
- * The messages of one conversation that have been read so far, oldest first and without a gap down to the newest. The app
- * owns them: whatever it says of one replaces what was known, and a gap is closed by forgetting what is beyond it.
+ * The messages of one conversation, or the answers to one message of it, that have been read so far, oldest first and
+ * without a gap down to the newest. The app owns them: whatever it says of one replaces what was known, and a gap is
+ * closed by forgetting what is beyond it.
  */
 export class Thread {
   messages = $state.raw<readonly Message[]>([]);
@@ -21,13 +22,22 @@ export class Thread {
   firstNew = $state<string | null>(null);
   replyingTo = $state.raw<Message | null>(null);
   editing = $state.raw<Message | null>(null);
+  /** The message that all of these answer, once it is known. */
+  root = $state.raw<Message | null>(null);
   readonly #api: Api;
 
   constructor(
     api: Api,
     readonly conversation: string,
+    /** The message that all of these answer; null for the conversation itself. */
+    readonly parent: string | null = null,
   ) {
     this.#api = api;
+  }
+
+  /** The name under which what has been typed here is kept. */
+  get draft(): string {
+    return this.parent === null ? this.conversation : `${this.conversation}/${this.parent}`;
   }
 
   /** Reads the newest messages, at first or after a gap. */
@@ -35,6 +45,7 @@ export class Thread {
     this.failure = null;
     if (this.status === 'failed') this.status = 'loading';
     try {
+      if (this.parent !== null) this.root = await this.#message(this.parent);
       const page = await this.#page({});
       const newest = page.results.toReversed();
       const known = new Set(this.messages.map((message) => message.id));
@@ -77,21 +88,34 @@ export class Thread {
     return false;
   }
 
+  /** Takes note that a message has been answered once more. */
+  answered(id: string): void {
+    const more = (message: Message): Message => ({ ...message, reply_count: message.reply_count + 1 });
+    if (this.root?.id === id) this.root = more(this.root);
+    if (this.find(id)) this.messages = this.messages.map((message) => (message.id === id ? more(message) : message));
+  }
+
   find(id: string): Message | undefined {
     return this.messages.find((message) => message.id === id);
   }
 
   /** Takes note of a message, new or changed. */
   put(message: Message): void {
-    if (this.status !== 'ready') return;
+    if (this.root?.id === message.id) this.root = message;
+    if (this.status !== 'ready' || (this.parent !== null && this.parent !== message.parent)) return;
     const oldest = this.messages[0];
     const isOlder = oldest && this.hasOlder && before(message, oldest);
     if (!isOlder) this.messages = merged(this.messages, [message]);
   }
 
   #page(range: { end_date?: string }) {
-    const query = { conversation: this.conversation, page_size: PAGE, cursor: '', ...range };
+    const whose = this.parent === null ? {} : { parent: this.parent };
+    const query = { conversation: this.conversation, page_size: PAGE, cursor: '', ...whose, ...range };
     return answered(this.#api.GET('/api/chats/messages/', { params: { query } }));
+  }
+
+  #message(id: string): Promise<Message> {
+    return answered(this.#api.GET('/api/chats/messages/{id}/', { params: { path: { id } } }));
   }
 }
 

@@ -3,26 +3,37 @@
 //! A file per subject; `cargo test -p e2e --test all journey` runs those of one.
 
 mod attacks;
+mod backup;
 mod bad_input;
 mod canary;
+mod clocks;
+mod command_line;
 mod cookies;
 mod cors;
+mod crowds;
 mod cursors;
 mod directory;
+mod disk;
+mod doctor;
 mod faults;
 mod groups;
 mod idempotency;
 mod journey;
+mod keys;
 mod limits;
 mod lists;
+mod monitoring;
 mod openapi;
 mod outbox;
+mod peer_faults;
 mod people;
 mod permissions;
 mod pictures;
+mod postgres_faults;
 mod receipts;
 mod relay_groups;
 mod relay_protocol;
+mod replica_faults;
 mod replicas;
 mod resume;
 mod schema;

@@ -19,7 +19,7 @@ pub struct Effective {
     pub value: Option<String>,
     /// Where that comes from: `environment`, `.env`, `file` or `default`.
     pub source: &'static str,
-    /// The variable that has been read, with its prefix or `_FILE`; `None` for a default.
+    /// The variable that has been read, with its prefix, or the path of the file; `None` for a default.
     pub from: Option<String>,
 }
 
@@ -55,14 +55,13 @@ fn one(reader: &Reader<'_>, variable: &Variable) -> Effective {
 }
 
 fn given(reader: &Reader<'_>, name: &str, shown: impl FnOnce(&str) -> String) -> Option<Effective> {
-    let (variable, value, source) = reader.environment.find(name)?;
-    let (kind, from) = match source {
-        Source::Process => ("environment", variable),
-        Source::DotEnv => (".env", variable),
-        Source::File(variable) => ("file", variable.as_str()),
+    let value = Some(shown(reader.text(name)?));
+    let (source, from) = match reader.environment.source(name)? {
+        Source::Process(variable) => ("environment", variable.clone()),
+        Source::DotEnv(variable) => (".env", variable.clone()),
+        Source::File(path) => ("file", path.display().to_string()),
     };
-    let (name, value) = (name.to_owned(), Some(shown(value)));
-    Some(Effective { name, value, source: kind, from: Some(from.to_owned()) })
+    Some(Effective { name: name.to_owned(), value, source, from: Some(from) })
 }
 
 /// Of a URL that may hold a password, scheme, user, host and path; of anything else, nothing.

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::table::{PER_PEER, named};
-use super::{Finding, capitals, names};
+use super::{Finding, Source, capitals, names};
 
 /// The variables that count for one app: those of the process, then those of a `.env` file, with the app's own
 /// prefix before the plain name, and secrets read from their files.
@@ -28,17 +28,6 @@ impl fmt::Debug for Given {
     }
 }
 
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The environment of the process.
-    Process,
-    /// The file `.env`.
-    DotEnv,
-    /// The file that the variable of this name, `…_FILE`, names.
-    File(String),
-}
-
 impl Environment {
     /// The variables of this process and of `.env` in the working folder; the process wins. A `.env` that cannot be
     /// read is one of the findings.
@@ -46,14 +35,14 @@ impl Environment {
         let (mut vars, mut wrong) = (Vec::new(), None);
         if Path::new(".env").exists() {
             match dotenvy::from_path_iter(".env").and_then(Iterator::collect::<Result<Vec<_>, _>>) {
-                Ok(pairs) => vars.extend(pairs.into_iter().map(|pair| (pair, Source::DotEnv))),
+                Ok(pairs) => vars.extend(pairs.into_iter().map(|pair| given(pair, Source::DotEnv))),
                 Err(error) => wrong = Some(about(&error)),
             }
         }
         let own = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
-        vars.extend(own.map(|pair| (pair, Source::Process)));
+        vars.extend(own.map(|pair| given(pair, Source::Process)));
         let mut environment = Self::of(vars, app);
         if let Some(why) = wrong {
             let why = format!("The file .env cannot be read: {why}");
@@ -65,12 +54,11 @@ impl Environment {
 
     /// These variables, a later one before an earlier one of the same name. An empty one counts as not set.
     pub fn new(vars: impl IntoIterator<Item = (String, String)>, app: &str) -> Self {
-        Self::of(vars.into_iter().map(|pair| (pair, Source::Process)), app)
+        Self::of(vars.into_iter().map(|pair| given(pair, Source::Process)), app)
     }
 
-    fn of(vars: impl IntoIterator<Item = ((String, String), Source)>, app: &str) -> Self {
-        let vars = vars.into_iter().map(|((name, value), source)| (name, Given { value, source }));
-        let vars: BTreeMap<_, _> = vars.collect();
+    fn of(vars: impl IntoIterator<Item = (String, Given)>, app: &str) -> Self {
+        let vars: BTreeMap<_, _> = vars.into_iter().collect();
         let prefix = format!("{}_", capitals(app));
         let mut environment = Self { vars, prefix, findings: Vec::new(), unreadable: false };
         environment.vars.retain(|_, given| !given.value.trim().is_empty());
@@ -82,14 +70,16 @@ impl Environment {
 
     /// The value of a variable, without white space around it.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.find(name).map(|(_, value, _)| value)
+        self.find(name).map(|given| given.value.trim())
     }
 
-    /// The name under which a variable is set, its value, and where it comes from.
-    pub(super) fn find(&self, name: &str) -> Option<(&str, &str, &Source)> {
-        let own = self.vars.get_key_value(&format!("{}{name}", self.prefix));
-        let found = own.or_else(|| self.vars.get_key_value(name));
-        found.map(|(name, given)| (name.as_str(), given.value.trim(), &given.source))
+    /// Where the value of a variable comes from, if it has one.
+    pub(super) fn source(&self, name: &str) -> Option<&Source> {
+        self.find(name).map(|given| &given.source)
+    }
+
+    fn find(&self, name: &str) -> Option<&Given> {
+        self.vars.get(&format!("{}{name}", self.prefix)).or_else(|| self.vars.get(name))
     }
 
     /// The peers, in capitals, that have a secret of their own.
@@ -120,13 +110,13 @@ impl Environment {
                 self.findings.push(Finding::error(&variable, both));
                 continue;
             }
-            match std::fs::read_to_string(path) {
+            match std::fs::read_to_string(&path) {
                 Ok(value) if value.trim().is_empty() => {
                     self.findings
                         .push(Finding::error(&name, format!("{name}: the file is empty.")));
                 }
                 Ok(value) => {
-                    let given = Given { value, source: Source::File(name) };
+                    let given = Given { value, source: Source::File(path.into()) };
                     self.vars.insert(variable, given);
                 }
                 Err(error) => {
@@ -141,6 +131,10 @@ impl Environment {
         let plain = name.strip_prefix(&self.prefix).unwrap_or(name);
         named(plain).is_some_and(|variable| variable.secret) || plain.starts_with(PER_PEER)
     }
+}
+
+fn given((name, value): (String, String), source: fn(String) -> Source) -> (String, Given) {
+    (name.clone(), Given { value, source: source(name) })
 }
 
 /// What is wrong with the file, without the line itself, which may hold a secret.

@@ -2,7 +2,7 @@
 
 use shared::encryption::Keyring;
 
-use super::{Peer, Reader, Secret};
+use super::{Peer, Reader, Secret, Source};
 
 /// Characters of a signing secret, at least (RFC 8725 §3.5: as many bits as the hash has).
 const SECRET_LENGTH: usize = 32;
@@ -21,6 +21,12 @@ impl Reader<'_> {
             self.wrong("FERNET_KEYS", why);
         }
         Secret::new(list.to_owned())
+    }
+
+    /// Where the ring stands.
+    pub(super) fn ring_place(&self) -> Source {
+        let source = self.environment.source("FERNET_KEYS").cloned();
+        source.unwrap_or_else(|| Source::Process("FERNET_KEYS".to_owned()))
     }
 
     /// A secret that signs: `JWT_SECRET`, or that of a peer.

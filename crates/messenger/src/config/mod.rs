@@ -16,8 +16,10 @@ mod peers;
 mod reader;
 mod reference;
 mod runtime;
+mod source;
 mod storage;
 mod table;
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,11 +31,12 @@ use zeroize::Zeroizing;
 
 pub use browsers::{Browsers, CookieSettings, REFRESH_PATH};
 pub use effective::Effective;
-pub use environment::{Environment, Source};
+pub use environment::Environment;
 pub use finding::{ConfigError, Finding, Level};
 pub use look::Accent;
 pub use network::is_private;
 pub use reference::{dot_env, reference};
+pub use source::Source;
 pub use table::{Preset, Section, VARIABLES, Variable};
 
 use crate::settings::Setting;
@@ -100,6 +103,8 @@ pub struct Config {
     pub database_url: Secret,
     /// The keyring as a list.
     pub fernet_keys: Secret,
+    /// Where the keyring stands.
+    pub ring_place: Source,
     /// What signs access tokens.
     pub jwt_secret: Secret,
     /// The other apps.
@@ -118,6 +123,8 @@ pub struct Config {
     pub settings: Vec<(Setting, i64)>,
     /// What the replicas share beside the database.
     pub redis_url: Option<Secret>,
+    /// Where to serve metrics.
+    pub metrics: Option<SocketAddr>,
     /// Whether logs are for people.
     pub debug: bool,
     /// What is logged.
@@ -172,6 +179,7 @@ impl Config {
             bind: reader.bind(defaults.port),
             database_url: reader.database_url(app.as_str()),
             fernet_keys: reader.fernet_keys(),
+            ring_place: reader.ring_place(),
             jwt_secret: reader.signing_secret("JWT_SECRET"),
             peers: reader.peers(app.as_str()),
             give_up_after: reader.seconds("RELAY_GIVE_UP_SECONDS", 0),
@@ -181,6 +189,7 @@ impl Config {
             trusted_proxies: reader.trusted_proxies(),
             settings: reader.settings(),
             redis_url: reader.redis_url(),
+            metrics: reader.metrics(),
             log: reader.log(),
             app,
             public_url,
@@ -194,6 +203,7 @@ impl Config {
         reader.secrets_have_one_purpose(&self.fernet_keys, &self.jwt_secret, &self.peers);
         reader.look_at_peers(&self.app, &self.peers);
         reader.look_at_network(self.bind, public_url, &self.trusted_proxies, &self.peers);
+        reader.look_at_metrics(self.bind, self.metrics);
         reader.look_at_storage(&self.database_url, self.redis_url.as_ref());
         reader.look_at_browsers(public_url, &self.browsers);
         reader.look_at_times(&self.settings, self.session_max, self.give_up_after);
@@ -207,6 +217,8 @@ fn capitals(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use shared::encryption::Keyring;
+
     use super::*;
 
     const DEFAULTS: Defaults = Defaults { app: "app-a", port: 8001, accent: Accent::Indigo };
@@ -300,6 +312,74 @@ mod tests {
             let text = read(&[("REDIS_URL", bad)]).unwrap_err();
             assert!(text.contains("REDIS_URL") && !text.contains("hush"), "{text}");
         }
+    }
+
+    fn examine(change: &[(&str, &str)]) -> Examined {
+        let mut vars = good();
+        for (name, value) in change {
+            vars.retain(|(known, _)| known != name);
+            vars.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        Config::examine(&Environment::new(vars, DEFAULTS.app), DEFAULTS)
+    }
+
+    #[test]
+    fn what_contradicts_each_other_is_found_and_named() {
+        type Case<'a> = (&'a [(&'a str, &'a str)], Level, &'a str);
+        use Level::{Error, Warning};
+        let (https, sqlite) = (("PUBLIC_URL", "https://a.example.org"), "sqlite://x.db");
+        let secret = "s".repeat(32);
+        let cases: &[Case] = &[
+            (&[https, ("COOKIE_SECURE", "false")], Error, "COOKIE_SECURE"),
+            (&[https], Warning, "TRUSTED_PROXIES"),
+            (&[("TRUSTED_PROXIES", "0.0.0.0/0")], Warning, "TRUSTED_PROXIES"),
+            (&[("PUBLIC_URL", "http://a.example.org")], Warning, "PUBLIC_URL"),
+            (&[("DATABASE_URL", sqlite), ("REDIS_URL", "redis://h")], Warning, "REDIS_URL"),
+            (&[("JWT_SECRET", &secret), ("RELAY_SECRET", &secret)], Error, "JWT_SECRET"),
+            (&[("PEERS", "app-b=http://b.example.org")], Warning, "PEERS"),
+            (&[("PEERS", "app-b=http://127.0.0.1:8001")], Error, "PEERS"),
+            (&[("PEERS", "app-b=http://h:1,app-c=http://h:1")], Error, "PEERS"),
+            (&[("RELAY_SECRET_APP_C", &secret)], Warning, "RELAY_SECRET_APP_C"),
+            (&[https, ("CORS_ALLOWED_ORIGINS", "http://b.org")], Warning, "CORS_ALLOWED_ORIGINS"),
+            (&[https, ("COOKIE_SAME_SITE", "none")], Warning, "COOKIE_SAME_SITE"),
+            (
+                &[("ACCESS_TOKEN_LIFETIME", "9"), ("REFRESH_TOKEN_LIFETIME", "8")],
+                Warning,
+                "ACCESS_TOKEN_LIFETIME",
+            ),
+            (&[("SESSION_MAX_SECONDS", "3600")], Warning, "SESSION_MAX_SECONDS"),
+            (&[("RELAY_GIVE_UP_SECONDS", "60")], Warning, "RELAY_GIVE_UP_SECONDS"),
+            (&[("RUST_LOG", "info,=x=")], Error, "RUST_LOG"),
+            (&[("METRICS_ADDR", "nowhere")], Error, "METRICS_ADDR"),
+            (&[("METRICS_ADDR", "127.0.0.1:8001")], Error, "METRICS_ADDR"),
+            (&[https, ("DEBUG", "true")], Warning, "DEBUG"),
+            (&[("FERNET_KEY", "x")], Warning, "FERNET_KEY"),
+        ];
+        for (change, level, variable) in cases {
+            let Examined { config, findings, .. } = examine(change);
+            let found = findings.iter().find(|f| f.variable == *variable && f.level == *level);
+            let found = found.unwrap_or_else(|| panic!("{change:?}: {findings:?}"));
+            assert!(found.message.contains(variable), "{found:?}");
+            assert_eq!(config.is_none(), *level == Error, "{change:?}");
+        }
+        let good =
+            [https, ("TRUSTED_PROXIES", "10.0.0.0/8"), ("PEERS", "app-b=https://b.example.org")];
+        assert_eq!(examine(&good).findings, []);
+    }
+
+    #[test]
+    fn what_is_in_effect_is_shown_with_its_origin_and_without_secrets() {
+        let effective = examine(&[("APP_A_PAGE_SIZE", "7"), ("DATA_DIR", "store")]).effective;
+        let of = |name: &str| {
+            let one = effective.iter().find(|one| one.name == name).unwrap();
+            (one.value.as_deref(), one.source, one.from.as_deref())
+        };
+        assert_eq!(of("PAGE_SIZE"), (Some("7"), "environment", Some("APP_A_PAGE_SIZE")));
+        assert_eq!(of("DATABASE_URL"), (Some("sqlite://store/app-a.db"), "default", None));
+        assert_eq!(of("BIND_ADDR"), (Some("127.0.0.1:8001"), "default", None));
+        assert_eq!(of("PUBLIC_URL"), (None, "default", None));
+        assert_eq!(of("JWT_SECRET"), (Some("[secret]"), "environment", Some("JWT_SECRET")));
+        assert!(!format!("{effective:?}").contains("jjjj"));
     }
 
     #[test]

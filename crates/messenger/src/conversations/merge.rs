@@ -38,6 +38,15 @@ pub struct Place<'a> {
     pub has_others: bool,
     /// When.
     pub now: Timestamp,
+    /// The moment of the backup that this app was restored from, while the peer gives back what has happened since.
+    pub recovering: Option<Timestamp>,
+}
+
+impl Place<'_> {
+    /// Whether the peer may speak of what users of this app have done: it gives back what was lost.
+    fn takes_back(&self, app: &AppName) -> bool {
+        self.recovering.is_some() && app == self.own
+    }
 }
 
 /// Takes in what the peer `origin` says of a conversation.
@@ -133,8 +142,8 @@ async fn direct(
     told: Told,
     is_known: bool,
 ) -> Result<Merge, Error> {
-    let founded_there = told.founder.app == *place.origin;
-    if !founded_there {
+    let founder_app = &told.founder.app;
+    if founder_app != place.origin && !place.takes_back(founder_app) {
         let known = is_known.then(|| Merge::Taken(Vec::new()));
         return Ok(known.unwrap_or(Merge::Refused("not_your_user")));
     }
@@ -145,9 +154,9 @@ async fn direct(
     let ConversationState { id, kind, created_at, .. } = told.state;
     let founder = people[&told.founder.id];
     // On PostgreSQL somebody here may begin it between the look before and this; then it is not new after all.
-    if store::insert(conn, id, kind, founder, created_at, place.origin).await? {
+    if store::insert(conn, id, kind, founder, created_at, &told.founder.app).await? {
         let two: Vec<UserId> = people.into_values().collect();
-        store::insert_two(conn, id, &two, created_at, place.origin).await?;
+        store::insert_two(conn, id, &two, created_at, &told.founder.app).await?;
     } else {
         store::merge_founding(conn, id, founder, created_at).await?;
     }
@@ -157,7 +166,8 @@ async fn direct(
 async fn new_group(conn: &mut Conn, place: &Place<'_>, told: Told) -> Result<Merge, Error> {
     // What users of this app do is known here before it is known anywhere else.
     let forged = |entry: &Entry| entry.app == *place.own;
-    if told.founder.app == *place.own || told.entries.iter().any(forged) {
+    let any_forged = told.founder.app == *place.own || told.entries.iter().any(forged);
+    if any_forged && place.recovering.is_none() {
         return Ok(Merge::Refused("not_your_user"));
     }
     let mut group = Group::begin(told.founder.id, &told.founder.app, told.state.created_at);
@@ -173,9 +183,11 @@ async fn new_group(conn: &mut Conn, place: &Place<'_>, told: Told) -> Result<Mer
     }
     let invites = |(entry, verdict): (&Entry, &Verdict)| {
         let adds = matches!(entry.change.deed, Deed::Add { user, .. } if here(user));
-        adds && entry.app == *place.origin && *verdict == Verdict::Done
+        let by_them = entry.app == *place.origin || place.takes_back(&entry.app);
+        adds && by_them && *verdict == Verdict::Done
     };
-    if told.founder.app != *place.origin && !told.entries.iter().zip(&verdicts).any(invites) {
+    let began_there = told.founder.app == *place.origin || place.takes_back(&told.founder.app);
+    if !began_there && !told.entries.iter().zip(&verdicts).any(invites) {
         return Ok(early(place, "not_your_user"));
     }
     let people = match acquaint(conn, place, &told.state.users, |_| false).await? {
@@ -206,7 +218,12 @@ async fn known_group(
     let known = group::entries(conn, id).await?;
     let keys: BTreeSet<_> = known.iter().map(Entry::key).collect();
     let unknown = || told.entries.iter().filter(|entry| !keys.contains(&entry.key()));
-    let fresh: Vec<Entry> = unknown().filter(|e| e.app == *place.origin).cloned().collect();
+    let is_lost = |entry: &Entry| {
+        let since = place.recovering.filter(|_| place.takes_back(&entry.app));
+        since.is_some_and(|since| entry.change.at >= since)
+    };
+    let may_tell = |entry: &&Entry| entry.app == *place.origin || is_lost(entry);
+    let fresh: Vec<Entry> = unknown().filter(may_tell).cloned().collect();
     if fresh.is_empty() {
         // What others have done they tell themselves; what users of this app have done is known here.
         let forged = unknown().any(|entry| entry.app == *place.own);
@@ -307,8 +324,17 @@ async fn acquaint(
     let mut known = HashMap::new();
     let (here, elsewhere): (Vec<_>, Vec<_>) =
         people.iter().partition(|user| user.app == *place.own);
+    let mut adoptions = Vec::new();
     for user in here {
         let own = users::state_by_name(conn, place.own.as_str(), &user.username.key()).await?;
+        if own.is_none()
+            && place.recovering.is_some()
+            && let Some(adoption) = users::weigh(conn, user, true).await?
+        {
+            // Their account is lost; what they have written stays theirs.
+            adoptions.push((user, adoption));
+            continue;
+        }
         // Who has been deactivated stays where they are, and comes into nothing new.
         let own = own.filter(|own| own.is_active || is_in(own.user.id));
         if own.is_none_or(|own| own.user.id != user.id) {
@@ -316,7 +342,6 @@ async fn acquaint(
         }
         known.insert(user.id, user.id);
     }
-    let mut adoptions = Vec::new();
     for user in elsewhere {
         match users::weigh(conn, user, user.app == *place.origin).await? {
             Some(adoption) => adoptions.push((user, adoption)),
@@ -324,7 +349,11 @@ async fn acquaint(
         }
     }
     for (user, adoption) in adoptions {
-        known.insert(user.id, users::take_in(conn, user, adoption, place.now).await?.id);
+        let id = users::take_in(conn, user, adoption, place.now).await?.id;
+        if user.app == *place.own {
+            users::set_active(conn, id, false).await?;
+        }
+        known.insert(user.id, id);
     }
     Ok(Ok(known))
 }

@@ -25,6 +25,9 @@ pub enum Error {
     /// The transaction was undone because a neighbour in its group broke it.
     #[error("the transaction was undone")]
     Undone,
+    /// The server has not answered in time, nor has it refused the connection.
+    #[error("the database does not answer")]
+    Silent,
     /// The app is shutting down.
     #[error("the database is closed")]
     Closed,
@@ -50,10 +53,27 @@ impl Error {
         }
     }
 
+    /// Whether it is the data that the database does not take, and it would never: constraints, sizes, forms.
+    pub fn is_of_data(&self) -> bool {
+        match self {
+            Self::Value(_) => true,
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
+            ),
+            Self::Database(error) => error.as_database_error().is_some_and(|error| {
+                // Data 22, constraint 23.
+                let code = error.code().unwrap_or_default();
+                ["22", "23"].iter().any(|class| code.starts_with(class))
+            }),
+            _ => false,
+        }
+    }
+
     /// Whether the same operation may succeed later: the database is away, busy, full or shutting down.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Undone | Self::Closed => true,
+            Self::Undone | Self::Silent | Self::Closed => true,
             Self::Sqlite(error) => matches!(
                 error.sqlite_error_code(),
                 Some(
@@ -71,9 +91,10 @@ impl Error {
                 | sqlx::Error::PoolClosed
                 | sqlx::Error::WorkerCrashed => true,
                 sqlx::Error::Database(error) => {
-                    // Connection 08, resources 53, operator 57, serialisation and deadlock 40.
+                    // Connection 08, resources 53, operator 57, serialisation and deadlock 40, and a transaction that has
+                    // stood still for too long 25P03.
                     let code = error.code().unwrap_or_default();
-                    ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
+                    ["08", "53", "57", "40", "25P03"].iter().any(|class| code.starts_with(class))
                 }
                 _ => false,
             },

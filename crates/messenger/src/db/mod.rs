@@ -8,7 +8,10 @@
 mod batch;
 mod error;
 mod insert;
+mod inspect;
+mod patience;
 mod query;
+mod remote;
 mod sqlite;
 mod statement;
 mod value;
@@ -22,13 +25,17 @@ use std::time::Duration;
 use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
 use tokio::sync::Notify;
 
 pub use batch::Batcher;
 pub use error::{Error, Result};
 pub use insert::Insert;
+pub use inspect::{Inspection, inspect};
+pub use patience::patiently;
 pub use query::{Conn, Query, Row};
+pub use remote::Remote;
 use sqlite::{Link, Readers};
 pub use statement::Statement;
 use write::Writer;
@@ -42,6 +49,12 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// Connections that read SQLite.
 const SQLITE_READERS: usize = 4;
+
+/// What every connection to SQLite has, that of `doctor` too.
+fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
+    let options = SqliteConnectOptions::from_str(url)?;
+    Ok(options.synchronous(SqliteSynchronous::Full).busy_timeout(ACQUIRE))
+}
 
 /// The database of one app; cheap to clone.
 #[derive(Clone)]
@@ -74,10 +87,8 @@ impl Db {
     }
 
     async fn open_sqlite(url: &str) -> Result<Self> {
-        let options = SqliteConnectOptions::from_str(url)?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .busy_timeout(ACQUIRE);
+        let options =
+            sqlite_options(url)?.create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
         let path = options.get_filename().to_owned();
         if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
             std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
@@ -93,13 +104,25 @@ impl Db {
         let options = PgConnectOptions::from_str(url)?.statement_cache_capacity(256);
         // The pool would only say that it has timed out; a single attempt says why.
         PgConnection::connect_with(&options).await?.close().await?;
+        // Without limits: a migration may take long.
+        let migrating = PgPoolOptions::new().max_connections(1);
+        let migrating = migrating.idle_timeout(None).max_lifetime(None);
+        let migrating = migrating.connect_with(options.clone()).await?;
+        POSTGRES.run(&migrating).await?;
+        migrating.close().await;
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(false)
+            .after_connect(|conn, _| {
+                Box::pin(
+                    async move { sqlx::raw_sql(remote::LIMITS).execute(conn).await.map(|_| ()) },
+                )
+            })
             .connect_with(options)
             .await?;
-        POSTGRES.run(&pool).await?;
         Ok(Self::Postgres { pool, commits: Arc::default() })
     }
 
@@ -107,8 +130,28 @@ impl Db {
     pub async fn read(&self) -> Result<Conn> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Conn::SqliteReader(readers.lend(ACQUIRE).await?),
-            Self::Postgres { pool, .. } => Conn::Postgres(pool.acquire().await?),
+            Self::Postgres { pool, .. } => Conn::Postgres(Remote::new(pool.acquire().await?)),
         })
+    }
+
+    /// A connection that sees everything as it is at its first statement, whatever is written meanwhile;
+    /// [`Db::end_snapshot`] gives it back.
+    pub async fn snapshot(&self) -> Result<Conn> {
+        let mut conn = self.read().await?;
+        conn.run(if conn.is_postgres() {
+            // Whoever reads all of it takes long, and holds up nobody.
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+             SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+        } else {
+            "BEGIN"
+        })
+        .await?;
+        Ok(conn)
+    }
+
+    /// Ends a snapshot.
+    pub async fn end_snapshot(mut conn: Conn) -> Result<()> {
+        conn.run("ROLLBACK").await
     }
 
     /// Notified after each commit of this process; for one waiter, who looks at what the commits have brought.
@@ -116,6 +159,26 @@ impl Db {
         match self {
             Self::Sqlite { writer, .. } => writer.commits(),
             Self::Postgres { commits, .. } => commits,
+        }
+    }
+
+    /// How many transactions wait for the one connection that writes, and how many may; nothing on PostgreSQL, where
+    /// they wait for a connection.
+    pub fn waiting(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Sqlite { writer, .. } => Some(writer.waiting()),
+            Self::Postgres { .. } => None,
+        }
+    }
+
+    /// How many connections are in use, that which writes to SQLite not among them, and how many are idle.
+    pub fn connections(&self) -> (usize, usize) {
+        match self {
+            Self::Sqlite { readers, .. } => readers.counts(),
+            Self::Postgres { pool, .. } => {
+                let idle = pool.num_idle();
+                (usize::try_from(pool.size()).unwrap_or(0).saturating_sub(idle), idle)
+            }
         }
     }
 
@@ -139,14 +202,16 @@ impl Db {
         }
     }
 
-    /// Waits for the writes under way and closes all connections.
+    /// Waits for the writes under way and closes all connections; not for long, if PostgreSQL does not answer.
     pub async fn close(&self) {
         match self {
             Self::Sqlite { readers, writer } => {
                 readers.close();
                 writer.close().await;
             }
-            Self::Postgres { pool, .. } => pool.close().await,
+            Self::Postgres { pool, .. } => {
+                let _ = tokio::time::timeout(ACQUIRE, pool.close()).await;
+            }
         }
     }
 }

@@ -2,14 +2,16 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::mem;
 
-use sqlx::pool::PoolConnection;
+use futures::TryStreamExt;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Arguments, AssertSqlSafe, Postgres, Row as _, SqlSafeStr, SqlStr};
+use sqlx::{Arguments, AssertSqlSafe, Row as _, SqlSafeStr, SqlStr};
+use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::remote::WITHIN;
 use super::sqlite::{Lent, Link};
 use super::value::{Bind, Load, Value};
-use super::{Error, Result};
+use super::{Error, Remote, Result};
 
 /// A connection to either database.
 pub enum Conn {
@@ -18,7 +20,7 @@ pub enum Conn {
     /// One of those that read SQLite.
     SqliteReader(Lent),
     /// To PostgreSQL.
-    Postgres(PoolConnection<Postgres>),
+    Postgres(Remote),
 }
 
 enum Args {
@@ -81,8 +83,9 @@ impl Conn {
     /// Runs what only begins, ends or divides a transaction.
     pub(super) async fn run(&mut self, text: &'static str) -> Result<()> {
         match self {
-            Self::Postgres(conn) => {
-                sqlx::raw_sql(text).execute(&mut **conn).await?;
+            Self::Postgres(remote) => {
+                let answer = timeout(WITHIN, sqlx::raw_sql(text).execute(remote.live()?)).await;
+                remote.heard(answer)?;
             }
             Self::SqliteWriter(link) => {
                 link.execute(text, &[])?;
@@ -127,8 +130,10 @@ impl Query<'_> {
         self.sound()?;
         let text = self.text;
         match (self.conn, self.args) {
-            (Conn::Postgres(conn), Args::Postgres(args)) => {
-                Ok(sqlx::query_with(text, args).execute(&mut **conn).await?.rows_affected())
+            (Conn::Postgres(remote), Args::Postgres(args)) => {
+                let query = sqlx::query_with(text, args);
+                let answer = timeout(WITHIN, query.execute(remote.live()?)).await;
+                Ok(remote.heard(answer)?.rows_affected())
             }
             (Conn::SqliteWriter(link), Args::Sqlite(values)) => {
                 link.execute(text.as_str(), &values)
@@ -145,8 +150,10 @@ impl Query<'_> {
         self.sound()?;
         let text = self.text;
         match (self.conn, self.args) {
-            (Conn::Postgres(conn), Args::Postgres(args)) => {
-                let rows = sqlx::query_with(text, args).fetch_all(&mut **conn).await?;
+            (Conn::Postgres(remote), Args::Postgres(args)) => {
+                let query = sqlx::query_with(text, args);
+                let answer = timeout(WITHIN, query.fetch_all(remote.live()?)).await;
+                let rows = remote.heard(answer)?;
                 rows.into_iter().map(|row| map(&Row::new(Inner::Postgres(row)))).collect()
             }
             (Conn::SqliteWriter(link), Args::Sqlite(values)) => {
@@ -154,6 +161,37 @@ impl Query<'_> {
             }
             (Conn::SqliteReader(lent), Args::Sqlite(values)) => {
                 lent.link()?.read(text.as_str(), &values, map)
+            }
+            _ => Err(Error::Closed),
+        }
+    }
+
+    /// Runs it and hands each row to `take` as it comes, without holding more than one, until that gives `false`.
+    pub async fn each(self, mut take: impl FnMut(&Row) -> Result<bool>) -> Result<()> {
+        self.sound()?;
+        let text = self.text;
+        match (self.conn, self.args) {
+            (Conn::SqliteWriter(link), Args::Sqlite(values)) => {
+                link.each(text.as_str(), &values, take)
+            }
+            (Conn::SqliteReader(lent), Args::Sqlite(values)) => {
+                lent.link()?.read_each(text.as_str(), &values, take)
+            }
+            (Conn::Postgres(remote), Args::Postgres(args)) => {
+                let mut rows = sqlx::query_with(text, args).fetch(remote.live()?);
+                loop {
+                    let next = match timeout(WITHIN, rows.try_next()).await {
+                        Ok(next) => next?,
+                        Err(elapsed) => {
+                            drop(rows);
+                            return remote.heard(Err(elapsed));
+                        }
+                    };
+                    let Some(row) = next else { return Ok(()) };
+                    if !take(&Row::new(Inner::Postgres(row)))? {
+                        return Ok(());
+                    }
+                }
             }
             _ => Err(Error::Closed),
         }

@@ -65,20 +65,52 @@ impl Link {
         values: &[Value],
         map: impl Fn(&Row) -> Result<T>,
     ) -> Result<Vec<T>> {
+        let mut read = Vec::new();
+        self.each(text, values, |row| {
+            read.push(map(row)?);
+            Ok(true)
+        })?;
+        Ok(read)
+    }
+
+    /// Runs a statement and hands each row to `take`, until that gives `false`.
+    pub fn each(
+        &self,
+        text: &str,
+        values: &[Value],
+        mut take: impl FnMut(&Row) -> Result<bool>,
+    ) -> Result<()> {
         let mut statement = self.connection.prepare_cached(text)?;
         for (value, index) in values.iter().zip(1usize..) {
             statement.raw_bind_parameter(index, value)?;
         }
         let mut row = Row::empty(statement.column_count());
-        let (mut rows, mut read) = (statement.raw_query(), Vec::new());
+        let mut rows = statement.raw_query();
         while let Some(next) = rows.next()? {
             row.refill(next)?;
-            read.push(map(&row)?);
+            if !take(&row)? {
+                break;
+            }
         }
-        Ok(read)
+        Ok(())
     }
 
-    /// The same, on a thread that serves requests. Most reads take microseconds and are done before another thread
+    /// The same, on a thread that serves requests, of which it is known that it takes long.
+    pub fn read_each(
+        &self,
+        text: &str,
+        values: &[Value],
+        take: impl FnMut(&Row) -> Result<bool>,
+    ) -> Result<()> {
+        self.patience.store(i64::MAX, Ordering::Relaxed);
+        if is_movable() {
+            tokio::task::block_in_place(|| self.each(text, values, take))
+        } else {
+            self.each(text, values, take)
+        }
+    }
+
+    /// [`Link::rows`] on a thread that serves requests. Most reads take microseconds and are done before another thread
     /// would have begun; one that turns out to take long is begun anew where nobody waits behind it.
     pub fn read<T>(
         &self,
@@ -86,9 +118,7 @@ impl Link {
         values: &[Value],
         map: impl Fn(&Row) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let movable = Handle::try_current()
-            .is_ok_and(|handle| handle.runtime_flavor() != RuntimeFlavor::CurrentThread);
-        let patience = if movable { PATIENCE } else { i64::MAX };
+        let patience = if is_movable() { PATIENCE } else { i64::MAX };
         self.patience.store(patience, Ordering::Relaxed);
         match self.rows(text, values, &map) {
             Err(Error::Sqlite(error))
@@ -102,19 +132,26 @@ impl Link {
     }
 }
 
+/// Whether what else this thread has to do can go on on another one.
+fn is_movable() -> bool {
+    Handle::try_current()
+        .is_ok_and(|handle| handle.runtime_flavor() != RuntimeFlavor::CurrentThread)
+}
+
 /// The connections that read.
 pub struct Readers {
     path: PathBuf,
     busy_timeout: Duration,
     idle: Mutex<Vec<Link>>,
     places: Arc<Semaphore>,
+    most: usize,
 }
 
 impl Readers {
     /// At most `most` of them, each opened when it is first needed.
     pub fn new(path: PathBuf, busy_timeout: Duration, most: usize) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(most));
-        Arc::new(Self { path, busy_timeout, idle: Mutex::default(), places })
+        Arc::new(Self { path, busy_timeout, idle: Mutex::default(), places, most })
     }
 
     /// One of them, once one is free.
@@ -132,6 +169,12 @@ impl Readers {
             None => Link::open(&self.path, self.busy_timeout, true)?,
         };
         Ok(Lent { link: Some(link), home: self.clone(), _place: place })
+    }
+
+    /// How many are lent, and how many are idle.
+    pub fn counts(&self) -> (usize, usize) {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
+        (self.most.saturating_sub(self.places.available_permits()), idle)
     }
 
     /// Lends no more.
@@ -157,7 +200,9 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some(link) = self.link.take().filter(|_| !self.home.places.is_closed()) {
+        // One that was left in the midst of a transaction is closed, which ends that.
+        let sound = |link: &Link| link.connection.is_autocommit() && !self.home.places.is_closed();
+        if let Some(link) = self.link.take().filter(sound) {
             self.home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(link);
         }
     }

@@ -100,6 +100,8 @@ pub enum EntryKind {
     User,
     /// How far a reader has come.
     Receipt,
+    /// The end of what a peer that was restored from a backup is told again.
+    Recovered,
 }
 
 impl EntryKind {
@@ -111,6 +113,7 @@ impl EntryKind {
             EventKind::Conversation => Self::Conversation,
             EventKind::User => Self::User,
             EventKind::Receipt => Self::Receipt,
+            EventKind::Recovered => Self::Recovered,
             EventKind::Void => return None,
         })
     }

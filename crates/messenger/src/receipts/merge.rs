@@ -67,3 +67,22 @@ pub async fn merge(
     push(conn, own, &changed, now).await?;
     Ok(changed)
 }
+
+/// Takes back from the peer `origin` how far readers of this app had come with its messages before this app was restored
+/// from a backup. It is as far as they had let others know.
+pub async fn take_back(
+    conn: &mut Conn,
+    origin: &AppName,
+    states: Vec<ReceiptState>,
+    now: Timestamp,
+) -> Result<()> {
+    for ReceiptState { conversation, reader, delivered, read } in states {
+        let register = Register { conversation, origin: origin.clone(), reader };
+        let read_to = read.to;
+        let returned = Move { register, delivered, seen: read, read_to, tell: false };
+        store::advance(conn, &[returned], now).await?;
+        let nothing = Progress::default().to;
+        store::mark_read(conn, conversation, reader, nothing, read_to).await?;
+    }
+    Ok(())
+}

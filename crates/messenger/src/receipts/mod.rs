@@ -34,7 +34,7 @@ use crate::realtime::{self, Way};
 use crate::relay::{self, EventKind, NewEvent};
 
 pub use delivered::{Receipts, delivered, flush, flush_regularly};
-pub use merge::{check, merge};
+pub use merge::{check, merge, take_back};
 pub use read::read;
 pub use store::{Recipient, forget_untold, recipients, settle, states};
 

@@ -17,6 +17,7 @@ use super::{parked, store};
 use crate::app::App;
 use crate::db::{Conn, Error};
 use crate::receipts::{self, Moved};
+use crate::recovery;
 
 /// How far in the future a peer may say that something happened: a message would stand above all others until then,
 /// and a change would win over all others.
@@ -63,31 +64,85 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
         if fresh.is_empty() || early {
             return Ok(answer(&batch, start, start, repeated));
         }
-        let advance = Advance {
-            origin: batch.origin.clone(),
-            stream: batch.stream,
-            known,
-            position: start + i64::try_from(fresh.len()).unwrap_or(0),
+        let end = start + i64::try_from(fresh.len()).unwrap_or(0);
+        let refused = match take(app, &batch, known, fresh).await {
+            // One of them is what the database does not take, and the others must not wait for it.
+            Err(error) if error.is_of_data() => {
+                tracing::error!(peer = %batch.origin, %error, "an event cannot be stored");
+                take_one_by_one(app, &batch, known, start).await?
+            }
+            taken => taken?,
         };
-        let (shared, end) = (app.clone(), advance.position);
-        let work = app.db.write(move |conn| {
-            Box::pin(async move { take_in(&shared, conn, fresh, advance).await })
-        });
-        if let Some(taken) = work.await? {
-            for id in taken.conversations {
-                app.memberships.forget(id).await;
-            }
-            let told: Vec<_> = taken.told.into_iter().map(|(peer, _)| peer).collect();
-            app.relay.wake(&told);
-            for user in taken.users {
-                app.directory.forget(&user).await;
-            }
-            receipts::announce_moved(app, taken.moved);
-            let refused = taken.refused.into_iter().map(|(seq, code)| (seq, code.to_owned()));
+        if let Some(refused) = refused {
+            let refused = refused.into_iter().map(|(seq, code)| (seq, code.to_owned()));
             return Ok(answer(&batch, start, end, repeated.into_iter().chain(refused).collect()));
         }
     }
     Err(Problem::unavailable("busy", "The position of the stream is contended.", 1))
+}
+
+/// Takes in events and gives those that were refused; `None`, and nothing taken in, if the position has moved meanwhile.
+async fn take(
+    app: &Arc<App>,
+    batch: &Batch<&RawValue>,
+    known: Option<(StreamId, i64)>,
+    fresh: Vec<Fresh>,
+) -> Result<Option<HashMap<i64, &'static str>>, Error> {
+    let Some(position) = fresh.last().map(|event| event.seq) else { return Ok(None) };
+    let advance = Advance { origin: batch.origin.clone(), stream: batch.stream, known, position };
+    let (shared, events) = (app.clone(), fresh.len());
+    let work = app
+        .db
+        .write(move |conn| Box::pin(async move { take_in(&shared, conn, fresh, advance).await }));
+    let Some(taken) = work.await? else { return Ok(None) };
+    count(&batch.origin, events, taken.refused.len());
+    for id in taken.conversations {
+        app.memberships.forget(id).await;
+    }
+    let told: Vec<_> = taken.told.into_iter().map(|(peer, _)| peer).collect();
+    app.relay.wake(&told);
+    for user in taken.users {
+        app.directory.forget(&user).await;
+    }
+    receipts::announce_moved(app, taken.moved);
+    Ok(Some(taken.refused))
+}
+
+/// Takes in the events after a position, each in a transaction of its own, and refuses those that cannot be stored.
+async fn take_one_by_one(
+    app: &Arc<App>,
+    batch: &Batch<&RawValue>,
+    mut known: Option<(StreamId, i64)>,
+    after: i64,
+) -> Result<Option<HashMap<i64, &'static str>>, Error> {
+    let has_others = app.relay.peers.len() > 1;
+    let mut refused = HashMap::new();
+    for event in batch.events.iter().filter(|event| event.seq > after) {
+        let fresh = Fresh::parse(event.seq, event.trace, event.body.get(), has_others);
+        let taken = match take(app, batch, known, vec![fresh]).await {
+            Err(error) if error.is_of_data() => {
+                let body = Err("unprocessable");
+                let fresh = Fresh { seq: event.seq, trace: event.trace, body, text: None };
+                take(app, batch, known, vec![fresh]).await?
+            }
+            taken => taken?,
+        };
+        let Some(taken) = taken else { return Ok(None) };
+        refused.extend(taken);
+        known = Some((batch.stream, event.seq));
+    }
+    Ok(Some(refused))
+}
+
+/// Counts the events that were settled, and those of them that were refused.
+fn count(origin: &AppName, events: usize, refused: usize) {
+    let number = |events| u64::try_from(events).unwrap_or(u64::MAX);
+    metrics::counter!("messaging_relay_events_received_total", "peer" => origin.to_string())
+        .increment(number(events));
+    if refused > 0 {
+        metrics::counter!("messaging_relay_events_refused_total", "peer" => origin.to_string())
+            .increment(number(refused));
+    }
 }
 
 /// An event that is beyond the position.
@@ -141,15 +196,23 @@ pub(super) struct Taken {
     pub told: BTreeSet<(AppName, ConversationId)>,
     pub users: Vec<Address>,
     pub moved: Vec<Moved>,
+    /// The newest message of this app that the peer has given back; not later than now, whatever the peer says.
+    pub returned: Option<Timestamp>,
 }
 
 /// The moment of the newest message of a batch, refused ones included: no earlier one follows it.
-fn heard_to(events: &[Fresh]) -> Timestamp {
+///
+/// Not so while the peer tells again what has happened since a backup: then it goes from conversation to conversation.
+fn heard_to(events: &[Fresh], recovering: Option<Timestamp>) -> Timestamp {
+    let nothing = Timestamp::from_micros(0);
+    if recovering.is_some() {
+        return nothing;
+    }
     let at = |event: &Fresh| match &event.body {
         Ok(EventBody::Message(state)) => Some(state.created_at),
         _ => None,
     };
-    events.iter().filter_map(at).max().unwrap_or(Timestamp::from_micros(0))
+    events.iter().filter_map(at).max().unwrap_or(nothing)
 }
 
 /// Stores the events and moves the position; `None`, and nothing stored, if the position has moved meanwhile.
@@ -160,12 +223,13 @@ async fn take_in(
     advance: Advance,
 ) -> Result<Option<Taken>, Error> {
     let Advance { origin, stream, known, position } = advance;
-    let heard_to = heard_to(&events);
+    let recovering = recovery::since(conn, &origin).await?;
+    let heard_to = heard_to(&events, recovering);
     if !store::advance(conn, &origin, stream, known, position, heard_to).await? {
         return Ok(None);
     }
     let mut taken = Taken::default();
-    Turn { app, origin: &origin, stream, now: app.clock.wall() }
+    Turn { app, origin: &origin, stream, now: app.clock.wall(), recovering }
         .take_all(conn, events, &mut taken)
         .await?;
     if app.relay.peers.len() > 1 {
@@ -176,6 +240,9 @@ async fn take_in(
         tracing::warn!(peer = %origin, seq, code, "an event was refused");
     }
     // Last, as the streams stay locked until the commit, and in the order of their names.
+    if let Some(at) = taken.returned {
+        store::raise_written(conn, &origin, at).await?;
+    }
     let (trace, now) = (Uuid::from_u128(rand::random()), app.clock.now());
     for (peer, id) in taken.told.iter().filter(|(peer, _)| app.relay.peers.contains_key(peer)) {
         store::append_conversation(conn, peer, *id, trace, now).await?;
@@ -189,7 +256,9 @@ async fn look_again(app: &App, conn: &mut Conn, taken: &mut Taken) -> Result<(),
     while let Some(id) = heard.pop() {
         let mut again = Taken::default();
         for (origin, stream, events) in parked::unpark(conn, id).await? {
-            let turn = Turn { app, origin: &origin, stream, now: app.clock.wall() };
+            let recovering = recovery::since(conn, &origin).await?;
+            let now = app.clock.wall();
+            let turn = Turn { app, origin: &origin, stream, now, recovering };
             turn.take_all(conn, events, &mut again).await?;
             for (seq, code) in again.refused.drain() {
                 tracing::warn!(peer = %origin, seq, code, "an event that had waited was refused");

@@ -11,7 +11,10 @@ mod cause;
 mod client;
 mod give_up;
 mod ingest;
+mod keys;
+mod meter;
 mod parked;
+mod reach;
 mod receiver;
 mod sender;
 mod service_token;
@@ -35,16 +38,17 @@ use utoipa_axum::routes;
 
 use crate::app::{App, AppState};
 use crate::config::Config;
+use crate::recovery;
 
 pub use cause::Cause;
-pub use client::{Delivery, PeerClient};
+pub use client::{Delivery, PeerClient, Probe, Refusal, causes};
 pub use give_up::{GivenUp, Waits, give_up};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
-pub use signed::signer;
+pub use signed::{Signed, signer};
 pub use store::{
     EventKind, NewEvent, append, append_change, append_conversation, append_user, last_moment,
-    last_written,
+    last_written, raise_written,
 };
 
 /// Bytes of a batch of events, at most.
@@ -54,8 +58,11 @@ pub const MAX_BODY: usize = 8 * 1024 * 1024;
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(receiver::events))
+        .routes(routes!(keys::keys))
+        .routes(routes!(recovery::recover))
         .routes(routes!(signals::signals))
         .routes(routes!(users::users))
+        .routes(routes!(reach::reach))
         .routes(routes!(users::picture))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
@@ -63,6 +70,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
 /// What the parts of an app share to reach its peers.
 pub struct Relay {
     peers: HashMap<AppName, PeerHandle>,
+    /// After how long an event that cannot be delivered is given up.
+    pub give_up_after: Duration,
 }
 
 /// One peer, as the rest of the app knows it.
@@ -91,7 +100,7 @@ impl Relay {
                 PeerHandle { client, signals: Arc::default(), ingesting: Mutex::default() };
             (peer.name.clone(), handle)
         });
-        Self { peers: peers.collect() }
+        Self { peers: peers.collect(), give_up_after: config.give_up_after }
     }
 
     /// The way to ask a peer something.

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::conversations::{self, Membership, Merge, Place};
 use crate::db::{Conn, Error};
 use crate::realtime::{self, EventKind, NewEntry};
-use crate::{messages, receipts, users};
+use crate::{messages, receipts, recovery, users};
 
 /// Characters of a token, at most: that of the longest message, and a little more.
 const MAX_TOKEN: usize = 128 * 1024;
@@ -29,6 +29,8 @@ pub(super) struct Turn<'a> {
     pub origin: &'a AppName,
     pub stream: StreamId,
     pub now: Timestamp,
+    /// The moment of the backup that this app was restored from, while the origin gives back what has happened since.
+    pub recovering: Option<Timestamp>,
 }
 
 impl Turn<'_> {
@@ -46,6 +48,12 @@ impl Turn<'_> {
                     taken.refused.insert(seq, code);
                 }
                 Ok(EventBody::Void) => {}
+                Ok(EventBody::Recovered { id }) => {
+                    self.store_run(conn, std::mem::take(&mut run), taken).await?;
+                    if recovery::end(conn, self.origin, id).await? {
+                        tracing::info!(peer = %self.origin, "what has happened since the backup is here");
+                    }
+                }
                 Ok(EventBody::Message(state)) => {
                     if let Some(trace) = trace {
                         tracing::debug!(trace = %trace.simple(), message = %state.id, "received");
@@ -68,7 +76,8 @@ impl Turn<'_> {
                     self.store_run(conn, std::mem::take(&mut run), taken).await?;
                     let id = state.id;
                     let (own, origin, now) = (&self.app.name, self.origin, self.now);
-                    let place = Place { own, origin, has_others, now };
+                    let recovering = self.recovering;
+                    let place = Place { own, origin, has_others, now, recovering };
                     let known = self.app.memberships.load(conn, own, id).await?.is_some();
                     let merge = conversations::merge(conn, &place, *state).await?;
                     if matches!(merge, Merge::Taken(_) | Merge::Kept(..)) {
@@ -151,9 +160,18 @@ impl Turn<'_> {
         memberships: &Memberships,
         taken: &mut Taken,
     ) -> Result<(), Error> {
-        let mut states = Vec::with_capacity(run.len());
+        let (mut states, mut returned) = (Vec::with_capacity(run.len()), Vec::new());
         for Said { seq, state, text } in run {
             let membership = memberships.get(&state.conversation).map(AsRef::as_ref);
+            if self.is_returned(membership, state.reader) {
+                match receipts::check(&self.app.name, &state, membership, self.now) {
+                    Ok(()) => returned.push(state),
+                    Err(code) => {
+                        taken.refused.insert(seq, code);
+                    }
+                }
+                continue;
+            }
             match receipts::check(self.origin, &state, membership, self.now) {
                 Ok(()) => states.push(state),
                 Err(code) if text.is_some() && is_early(state.reader, membership) => {
@@ -165,8 +183,18 @@ impl Turn<'_> {
             }
         }
         let (own, now) = (&self.app.name, self.app.clock.now());
+        // The newest messages that have come back are what they may be about.
+        if let Some(at) = taken.returned {
+            store::raise_written(conn, self.origin, at).await?;
+        }
         taken.moved.extend(receipts::merge(conn, own, self.origin, states, now).await?);
-        Ok(())
+        receipts::take_back(conn, self.origin, returned, now).await
+    }
+
+    /// Whether what is told of a user is told of one of this app, by a peer that gives back what was lost.
+    fn is_returned(&self, membership: Option<&Membership>, user: UserId) -> bool {
+        let member = membership.and_then(|membership| membership.member(user));
+        self.recovering.is_some() && member.is_some_and(|member| member.app == self.app.name)
     }
 
     async fn store_messages(
@@ -188,8 +216,11 @@ impl Turn<'_> {
 
         let mut merged: Vec<MessageState> = Vec::with_capacity(run.len());
         let mut places: HashMap<MessageId, usize> = HashMap::with_capacity(run.len());
-        for Said { seq, state, text } in run {
+        for Said { seq, mut state, text } in run {
             let membership = memberships.get(&state.conversation).map(AsRef::as_ref);
+            let returned = self.is_returned(membership, state.sender);
+            let since = self.recovering.filter(|_| returned);
+            let by = if returned { &self.app.name } else { self.origin };
             let owner = match places.get(&state.id) {
                 Some(&place) => Some((merged[place].sender, merged[place].conversation)),
                 None => owners.get(&state.id).copied(),
@@ -202,19 +233,23 @@ impl Turn<'_> {
             let elsewhere = parent.is_some_and(|place| place != state.conversation);
             if elsewhere || state.parent == Some(state.id) {
                 taken.refused.insert(seq, "bad_parent");
-            } else if let Err(code) = check(self.origin, &state, membership, owner, self.now) {
+            } else if since.is_some_and(|since| !self.app.recovery.take_back(&mut state, since)) {
+                taken.refused.insert(seq, "not_your_user");
+            } else if let Err(code) = check(by, &state, membership, owner, self.now) {
                 if text.is_some() && is_early(state.sender, membership) {
                     self.park(conn, seq, state.conversation, text, taken, code).await?;
                 } else {
                     taken.refused.insert(seq, code);
                 }
             } else if let Some(&place) = places.get(&state.id) {
+                taken.returned = taken.returned.max(since.map(|_| state.created_at.min(self.now)));
                 let known = &mut merged[place];
                 let later = state.deleted_at.is_some() || state.revision > known.revision;
                 if known.deleted_at.is_none() && later {
                     *known = state;
                 }
             } else {
+                taken.returned = taken.returned.max(since.map(|_| state.created_at.min(self.now)));
                 places.insert(state.id, merged.len());
                 merged.push(state);
             }

@@ -1,19 +1,13 @@
-use std::time::Duration;
-
 use shared::encryption::Keyring;
 use shared::id::MessageId;
 use uuid::Uuid;
 
 use super::index::{self, BATCH as INDEXED};
 use super::store;
-use crate::db::{Db, Result};
+use crate::db::{Db, Result, patiently};
 
 /// Messages that are read, opened and written at once; even the longest of them take no more than some megabytes.
 const BATCH: i64 = 128;
-/// How often a batch is tried that the database does not take: the app that is serving may be busy with it.
-const ATTEMPTS: u32 = 10;
-/// How long to wait in between.
-const WAIT: Duration = Duration::from_secs(1);
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,17 +68,4 @@ pub async fn reindex(
     // What was left in the queue before, by a process that is no more.
     while patiently(async || index::batch(db, INDEXED).await).await? {}
     Ok(progress)
-}
-
-async fn patiently<T>(mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    for _ in 1..ATTEMPTS {
-        match attempt().await {
-            Err(error) if error.is_transient() => {
-                tracing::warn!(%error, "the database does not take it now; trying again");
-                tokio::time::sleep(WAIT).await;
-            }
-            done => return done,
-        }
-    }
-    attempt().await
 }

@@ -58,6 +58,11 @@ impl SealedContent {
         Self { token, message, sender, revision }
     }
 
+    /// The token, as sealed as before.
+    pub fn sealed(&self) -> &Ciphertext {
+        &self.token
+    }
+
     pub(super) fn token(&self) -> &Ciphertext {
         &self.token
     }

@@ -19,9 +19,43 @@ impl KeyId {
         self.0.to_be_bytes()
     }
 
+    /// The name that a number of the database stands for; that of no key, if it stands for none.
+    pub fn stored(number: i64) -> Self {
+        Self(u32::try_from(number).unwrap_or(0))
+    }
+
     /// The number that the database holds.
     pub const fn number(self) -> i64 {
         self.0 as i64
+    }
+}
+
+/// The text is not the name of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a key: eight hexadecimal digits in lower case")]
+pub struct MalformedKeyId;
+
+impl FromStr for KeyId {
+    type Err = MalformedKeyId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedKeyId> {
+        let plain = text.len() == 8 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if !plain {
+            return Err(MalformedKeyId);
+        }
+        u32::from_str_radix(text, 16).map(Self).map_err(|_| MalformedKeyId)
+    }
+}
+
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -64,7 +98,7 @@ impl Ciphertext {
     /// A stored token; `number` is that of [`KeyId::number`]. Whatever the row holds, it is for opening to find out: a
     /// wrong name of the key costs a second attempt, and a broken token its own message.
     pub fn stored(number: i64, token: String) -> Self {
-        Self { key: KeyId(u32::try_from(number).unwrap_or(0)), token: token.into() }
+        Self { key: KeyId::stored(number), token: token.into() }
     }
 
     /// The key that sealed it, by its own word; opening finds out whether that is true.
@@ -90,11 +124,10 @@ impl FromStr for Ciphertext {
 
     fn from_str(text: &str) -> Result<Self, MalformedToken> {
         let (key, token) = text.split_once(':').ok_or(MalformedToken)?;
-        let plain = key.len() == 8 && key.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if !plain || !is_canonical(token) {
+        let key = key.parse().map_err(|_| MalformedToken)?;
+        if !is_canonical(token) {
             return Err(MalformedToken);
         }
-        let key = u32::from_str_radix(key, 16).map(KeyId).map_err(|_| MalformedToken)?;
         Ok(Self { key, token: token.into() })
     }
 }

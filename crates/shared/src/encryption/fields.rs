@@ -47,6 +47,18 @@ impl FieldCipher {
     }
 }
 
+impl FieldCipher {
+    /// A field of `owner`, sealed anew with the key that seals now. It keeps the time that its token carries.
+    pub fn reseal(
+        &self,
+        field: Field,
+        owner: Uuid,
+        sealed: &Ciphertext,
+    ) -> Result<Ciphertext, Unreadable> {
+        self.ring.reseal_at(&binding(field, owner), sealed)
+    }
+}
+
 fn binding(field: Field, owner: Uuid) -> Binding {
     let kind = match field {
         Field::Email => 2,

@@ -43,6 +43,9 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::UnknownKey, Self::Tampered, Self::Moved, Self::Version];
+
     /// The stable code that API clients and metrics see.
     pub const fn code(self) -> &'static str {
         match self {
@@ -118,12 +121,17 @@ impl Keyring {
     /// Another ring, made from this one's keys, that opens nothing that this one seals and the reverse.
     pub(super) fn derive(list: &str, purpose: &[u8]) -> Result<Self, KeyringError> {
         let mut derived = Vec::new();
-        Self::parse(list)?;
+        let parents = Self::parse(list)?;
         for text in list.split(',').map(str::trim) {
             let key = Zeroizing::new(URL_SAFE.decode(text).unwrap_or_default());
             derived.push(URL_SAFE.encode(expand(&key, purpose)?.as_ref()));
         }
-        Self::parse(&Zeroizing::new(derived.join(",")))
+        let mut ring = Self::parse(&Zeroizing::new(derived.join(",")))?;
+        // They bear the names of the keys that they come from: those are what an operator holds.
+        for (key, parent) in ring.keys.iter_mut().zip(parents.keys) {
+            key.id = parent.id;
+        }
+        Ok(ring)
     }
 
     /// What a request is recognised by when it is repeated: a keyed hash of it, with each key of the ring.
@@ -161,6 +169,19 @@ impl Keyring {
     /// What the packed form of [`Terms`] begins with if they are made as they would be made now.
     pub fn terms_mark(&self) -> Vec<u8> {
         Terms::new(self.keys[0].id, std::iter::empty()).packed().to_vec()
+    }
+
+    /// The token of a place, sealed anew with the key that seals now. It keeps the time that it carries.
+    pub(super) fn reseal_at(
+        &self,
+        binding: &Binding,
+        ciphertext: &Ciphertext,
+    ) -> Result<Ciphertext, Unreadable> {
+        let text = Zeroizing::new(self.open(binding, ciphertext)?);
+        let time = seconds(ciphertext.token()).ok_or(Unreadable::Tampered)?;
+        let plaintext = Zeroizing::new(envelope::wrap(binding, &text));
+        let key = &self.keys[0];
+        Ok(Ciphertext::sealed(key.id, key.fernet.encrypt_at_time(&plaintext, time)))
     }
 
     pub(super) fn seal(&self, binding: &Binding, text: &str) -> Ciphertext {
@@ -220,11 +241,15 @@ fn key_id(key: &[u8]) -> KeyId {
     KeyId::new(u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]))
 }
 
-/// The time that a token carries in the clear, in seconds, lowered so far that a margin added to it cannot overflow.
-fn token_time(token: &str) -> Option<u64> {
+/// The time that a token carries in the clear, in seconds.
+fn seconds(token: &str) -> Option<u64> {
     let bytes = URL_SAFE.decode(token.get(..12)?).ok()?;
-    let seconds = bytes.get(1..9)?.try_into().ok().map(u64::from_be_bytes)?;
-    Some(seconds.saturating_sub(60))
+    bytes.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// The same, lowered so far that a margin added to it cannot overflow.
+fn token_time(token: &str) -> Option<u64> {
+    Some(seconds(token)?.saturating_sub(60))
 }
 
 #[cfg(test)]

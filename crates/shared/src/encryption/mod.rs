@@ -74,12 +74,13 @@ mod fields;
 mod frames;
 mod keyring;
 mod request;
+mod reseal;
 mod response;
 mod terms;
 mod words;
 
 pub use body::{Facts, SealedContent};
-pub use ciphertext::{Ciphertext, KeyId, MalformedToken};
+pub use ciphertext::{Ciphertext, KeyId, MalformedKeyId, MalformedToken};
 pub use combined::{Encryption, EncryptionLayer};
 pub use fields::{Field, FieldCipher};
 pub use frames::{FrameOpener, OpenFrame, OpenFrames, OpenFramesLayer};
