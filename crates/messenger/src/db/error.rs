@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use rusqlite::ErrorCode;
+use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
 use shared::problem::Problem;
 
 /// What can go wrong in the database; cheap to clone, as a group of writes shares one fate.
@@ -8,6 +10,9 @@ pub enum Error {
     /// The database, or the way to it.
     #[error(transparent)]
     Database(Arc<sqlx::Error>),
+    /// SQLite, or its file.
+    #[error(transparent)]
+    Sqlite(Arc<rusqlite::Error>),
     /// The schema cannot be brought up to date.
     #[error(transparent)]
     Migration(Arc<sqlx::migrate::MigrateError>),
@@ -34,46 +39,65 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Whether the statement broke a `UNIQUE` or `PRIMARY KEY` constraint.
     pub fn is_duplicate(&self) -> bool {
-        let Self::Database(error) = self else { return false };
-        error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+        match self {
+            Self::Database(error) => error
+                .as_database_error()
+                .is_some_and(sqlx::error::DatabaseError::is_unique_violation),
+            Self::Sqlite(error) => error.sqlite_error().is_some_and(|error| {
+                matches!(
+                    error.extended_code,
+                    SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY
+                )
+            }),
+            _ => false,
+        }
     }
 
     /// Whether it is the data that the database does not take, and it would never: constraints, sizes, forms.
     pub fn is_of_data(&self) -> bool {
-        let Self::Database(error) = self else { return matches!(self, Self::Value(_)) };
-        let Some(error) = error.as_database_error() else { return false };
-        let code = error.code().unwrap_or_default();
-        // SQLite: too big 18, constraint 19, mismatch 20. PostgreSQL: data 22, constraint 23.
-        let sqlite =
-            code.parse::<u32>().is_ok_and(|c| code.len() < 5 && matches!(c & 0xff, 18..=20));
-        let postgres = code.len() == 5 && ["22", "23"].iter().any(|class| code.starts_with(class));
-        sqlite || postgres
+        match self {
+            Self::Value(_) => true,
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
+            ),
+            Self::Database(error) => error.as_database_error().is_some_and(|error| {
+                // Data 22, constraint 23.
+                let code = error.code().unwrap_or_default();
+                ["22", "23"].iter().any(|class| code.starts_with(class))
+            }),
+            _ => false,
+        }
     }
 
     /// Whether the same operation may succeed later: the database is away, busy, full or shutting down.
     pub fn is_transient(&self) -> bool {
-        let Self::Database(error) = self else {
-            return matches!(self, Self::Undone | Self::Silent | Self::Closed);
-        };
-        match &**error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(error) => {
-                let code = error.code().unwrap_or_default();
-                // SQLite: busy 5, locked 6, read-only 8, I/O 10, full 13, cannot open 14, with extended codes above 8 bits.
-                let sqlite = code
-                    .parse::<u32>()
-                    .is_ok_and(|c| code.len() < 5 && matches!(c & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
-                // PostgreSQL: connection 08, resources 53, operator 57, serialisation and deadlock 40, and a transaction that
-                // has stood still for too long 25P03.
-                let postgres = code.len() == 5
-                    && ["08", "53", "57", "40", "25P03"]
-                        .iter()
-                        .any(|class| code.starts_with(class));
-                sqlite || postgres
-            }
+        match self {
+            Self::Undone | Self::Silent | Self::Closed => true,
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::DiskFull
+                        | ErrorCode::CannotOpen
+                )
+            ),
+            Self::Database(error) => match &**error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed => true,
+                sqlx::Error::Database(error) => {
+                    // Connection 08, resources 53, operator 57, serialisation and deadlock 40, and a transaction that has
+                    // stood still for too long 25P03.
+                    let code = error.code().unwrap_or_default();
+                    ["08", "53", "57", "40", "25P03"].iter().any(|class| code.starts_with(class))
+                }
+                _ => false,
+            },
             _ => false,
         }
     }
@@ -82,6 +106,12 @@ impl Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(Arc::new(error))
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(Arc::new(error))
     }
 }
 

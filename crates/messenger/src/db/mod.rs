@@ -7,11 +7,14 @@
 
 mod batch;
 mod error;
+mod insert;
 mod inspect;
 mod patience;
 mod query;
 mod remote;
+mod sqlite;
 mod statement;
+mod value;
 mod write;
 
 use std::path::Path;
@@ -22,18 +25,18 @@ use std::time::Duration;
 use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use tokio::sync::Notify;
 
 pub use batch::Batcher;
 pub use error::{Error, Result};
+pub use insert::Insert;
 pub use inspect::{Inspection, inspect};
 pub use patience::patiently;
-pub use query::{Conn, Insert, Query, Row};
+pub use query::{Conn, Query, Row};
 pub use remote::Remote;
+use sqlite::{Link, Readers};
 pub use statement::Statement;
 use write::Writer;
 
@@ -44,8 +47,8 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// Connections to PostgreSQL; two cores are kept busy by far fewer.
 const POSTGRES_CONNECTIONS: u32 = 16;
-/// Connections that read SQLite, each with a thread of its own.
-const SQLITE_READERS: u32 = 4;
+/// Connections that read SQLite.
+const SQLITE_READERS: usize = 4;
 
 /// What every connection to SQLite has, that of `doctor` too.
 fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
@@ -59,7 +62,7 @@ pub enum Db {
     /// One file, one process.
     Sqlite {
         /// Connections that only read.
-        readers: SqlitePool,
+        readers: Arc<Readers>,
         /// The one connection that writes.
         writer: Writer,
     },
@@ -84,33 +87,17 @@ impl Db {
     }
 
     async fn open_sqlite(url: &str) -> Result<Self> {
-        let options = sqlite_options(url)?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .statement_cache_capacity(256)
-            .pragma("temp_store", "memory")
-            .pragma("wal_autocheckpoint", "4000");
-        if let Some(folder) = options.get_filename().parent().filter(|f| *f != Path::new("")) {
+        let options =
+            sqlite_options(url)?.create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+        let path = options.get_filename().to_owned();
+        if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
             std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
         }
-        let writing = SqlitePoolOptions::new()
-            .max_connections(1)
-            // The task that looks for old connections counts them before it does, and counts wrongly, and then for
-            // ever, where one comes back at that moment. Without these limits there is no such task.
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.clone())
-            .await?;
-        SQLITE.run(&writing).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(SQLITE_READERS)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .acquire_timeout(ACQUIRE)
-            .test_before_acquire(false)
-            .connect_with(options.pragma("query_only", "on"))
-            .await?;
-        Ok(Self::Sqlite { readers, writer: Writer::start(writing).await? })
+        let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        SQLITE.run(&migrating).await?;
+        migrating.close().await;
+        let writer = Writer::start(Link::open(&path, ACQUIRE, false)?)?;
+        Ok(Self::Sqlite { readers: Readers::new(path, ACQUIRE, SQLITE_READERS), writer })
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
@@ -142,7 +129,7 @@ impl Db {
     /// A connection for reading, each statement on its own.
     pub async fn read(&self) -> Result<Conn> {
         Ok(match self {
-            Self::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
+            Self::Sqlite { readers, .. } => Conn::SqliteReader(readers.lend(ACQUIRE).await?),
             Self::Postgres { pool, .. } => Conn::Postgres(Remote::new(pool.acquire().await?)),
         })
     }
@@ -186,11 +173,13 @@ impl Db {
 
     /// How many connections are in use, that which writes to SQLite not among them, and how many are idle.
     pub fn connections(&self) -> (usize, usize) {
-        let (size, idle) = match self {
-            Self::Sqlite { readers, .. } => (readers.size(), readers.num_idle()),
-            Self::Postgres { pool, .. } => (pool.size(), pool.num_idle()),
-        };
-        (usize::try_from(size).unwrap_or(0).saturating_sub(idle), idle)
+        match self {
+            Self::Sqlite { readers, .. } => readers.counts(),
+            Self::Postgres { pool, .. } => {
+                let idle = pool.num_idle();
+                (usize::try_from(pool.size()).unwrap_or(0).saturating_sub(idle), idle)
+            }
+        }
     }
 
     /// Whether several processes may share this database.
@@ -217,7 +206,7 @@ impl Db {
     pub async fn close(&self) {
         match self {
             Self::Sqlite { readers, writer } => {
-                readers.close().await;
+                readers.close();
                 writer.close().await;
             }
             Self::Postgres { pool, .. } => {

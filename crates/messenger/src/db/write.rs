@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sqlx::SqlitePool;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::sqlite::Link;
 use super::{Conn, Db, Error, Remote, Result};
 
 /// Transactions that one group commits together, at most.
@@ -63,8 +64,8 @@ impl Db {
 
 fn discard(conn: Conn) {
     match conn {
-        Conn::Sqlite(conn) => drop(conn.detach()),
         Conn::Postgres(mut remote) => remote.discard(),
+        conn => drop(conn),
     }
 }
 
@@ -83,21 +84,30 @@ struct Queued {
 }
 
 /// The one connection that writes to SQLite, and the queue before it.
+///
+/// It has a thread of its own, on which the jobs run: between the statements of a group nothing is handed over.
 #[derive(Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Queued>,
-    pool: SqlitePool,
     closing: CancellationToken,
+    closed: CancellationToken,
     commits: Arc<Notify>,
 }
 
 impl Writer {
-    pub(super) async fn start(pool: SqlitePool) -> Result<Self> {
+    pub(super) fn start(link: Link) -> Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let conn = Conn::Sqlite(pool.acquire().await?);
-        let (closing, commits) = (CancellationToken::new(), Arc::<Notify>::default());
-        tokio::spawn(write_groups(conn, jobs, closing.clone(), commits.clone()));
-        Ok(Self { queue, pool, closing, commits })
+        let (closing, closed) = (CancellationToken::new(), CancellationToken::new());
+        let commits = Arc::<Notify>::default();
+        let work = write_groups(link, jobs, closing.clone(), commits.clone());
+        let (runtime, end) = (Handle::current(), closed.clone().drop_guard());
+        let run = move || {
+            runtime.block_on(work);
+            drop(end);
+        };
+        let thread = std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(run);
+        thread.map_err(sqlx::Error::Io)?;
+        Ok(Self { queue, closing, closed, commits })
     }
 
     pub(super) fn waiting(&self) -> (usize, usize) {
@@ -109,9 +119,9 @@ impl Writer {
     }
 
     pub(super) async fn close(&self) {
-        // The connection comes back once the jobs in the queue are done.
         self.closing.cancel();
-        self.pool.close().await;
+        // The jobs in the queue are done first.
+        self.closed.cancelled().await;
     }
 
     async fn write<T, E, F>(&self, job: F) -> Result<T, E>
@@ -137,12 +147,12 @@ impl Writer {
 }
 
 async fn write_groups(
-    mut conn: Conn,
+    link: Link,
     mut queue: mpsc::Receiver<Queued>,
     closing: CancellationToken,
     commits: Arc<Notify>,
 ) {
-    let mut group = Vec::new();
+    let (mut conn, mut group) = (Conn::SqliteWriter(link), Vec::new());
     loop {
         tokio::select! {
             biased;
