@@ -24,7 +24,7 @@ before(async () => {
   browser = await launch();
   await mkdir(FOLDER, { recursive: true });
   const env = { ...process.env, SETTINGS: `RELAY_GIVE_UP_SECONDS=${GIVE_UP}` };
-  holder = spawn(place('../../scripts/with-apps'), [process.execPath, place('support/hold.mjs')], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+  holder = spawn(place('../../scripts/with-apps'), [process.execPath, place('support/hold.mjs'), 'hold'], { env, stdio: ['pipe', 'pipe', 'inherit'] });
   const [line] = await once(createInterface({ input: holder.stdout }), 'line');
   apps = appsOf(JSON.parse(line));
 });
