@@ -24,6 +24,7 @@ use crate::redis::Redis;
 use crate::relay::Relay;
 use crate::search::Index;
 use crate::settings::Settings;
+use crate::tls::TlsError;
 use crate::users::Directory;
 use crate::web::About;
 
@@ -35,6 +36,8 @@ pub struct App {
     pub about: About,
     /// How clients reach it, if the operator has said so.
     pub public_url: Option<String>,
+    /// Whether they reach it over TLS.
+    pub over_tls: bool,
     /// Whose pages may act for their users.
     pub origins: Origins,
     /// Where everything is.
@@ -86,6 +89,9 @@ pub enum StartError {
     /// The database cannot be opened or used.
     #[error("the database cannot be used: {0}")]
     Database(#[from] db::Error),
+    /// Certificates or keys cannot be used.
+    #[error("TLS cannot be had: {0}")]
+    Tls(#[from] TlsError),
     /// The URL of Redis is none; configuration has checked it before.
     #[error("REDIS_URL is not valid")]
     Redis,
@@ -115,6 +121,7 @@ impl App {
             name: config.app.clone(),
             about: About::new(config),
             public_url: config.public_url.clone(),
+            over_tls: config.is_over_tls(),
             origins: Origins::new(config),
             accounts,
             keys: key_ids,
@@ -128,7 +135,7 @@ impl App {
             receipts: Receipts::default(),
             realtime: Realtime::new(config),
             recovery: Recovery::new(keyring.into()),
-            relay: Relay::new(config, &clock),
+            relay: Relay::new(config, &clock)?,
             limits: Limits::new(&settings, redis.as_ref()),
             proxies: Proxies::new(config.trusted_proxies.clone()),
             settings,

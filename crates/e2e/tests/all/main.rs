@@ -37,4 +37,5 @@ mod sockets_bad_input;
 mod start;
 mod support;
 mod threads;
+mod tls;
 mod web;

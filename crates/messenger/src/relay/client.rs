@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
@@ -12,12 +13,12 @@ use shared::relay::{
     SIGNALS_PATH, Signals, USERS_PATH, UserList, UserState,
 };
 use shared::time::Clock;
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::Cause;
 use super::service_token::{BodyDigest, ServiceTokens};
-use crate::config::Peer;
+use crate::config::{Config, Peer};
+use crate::tls::{self, Current, TlsError};
 use crate::users::UserQuery;
 
 /// How long a connection may take.
@@ -30,6 +31,8 @@ const LOOKUP: Duration = Duration::from_secs(3);
 const SEARCH: Duration = Duration::from_secs(2);
 /// Bytes of an answer, at most.
 const MAX_ANSWER: usize = 1024 * 1024;
+/// Characters of a problem's code, at most.
+const MAX_CODE: usize = 40;
 /// Users that a peer may say it has, at most.
 const MAX_COUNT: i64 = 1_000_000_000;
 /// The longest wait that a peer may ask for.
@@ -39,7 +42,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_mins(10);
 pub struct PeerClient {
     peer: AppName,
     url: Url,
-    http: OnceCell<Client>,
+    http: Arc<Current<Client>>,
     tokens: ServiceTokens,
 }
 
@@ -77,28 +80,23 @@ impl Delivery {
     }
 
     /// The answer was another one than the one that was hoped for.
-    fn answered(response: &Response) -> Self {
-        let (status, retry_after) = (response.status(), retry_after(response));
+    async fn answered(response: Response) -> Self {
+        let (status, retry_after) = (response.status(), retry_after(&response));
         let cause = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Cause::Unauthorized,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Cause::Busy,
             StatusCode::CONFLICT => Cause::StaleStream,
             _ => Cause::Rejected,
         };
-        Self { cause, reason: format!("the peer answered {status}"), retry_after }
+        Self { cause, reason: refusal(response).await, retry_after }
     }
 }
 
 impl PeerClient {
-    /// A client for `peer`, with connections of its own.
-    pub fn new(own: &AppName, peer: &Peer, clock: Clock) -> Self {
+    /// A client for `peer`, over connections of `http`.
+    pub fn new(own: &AppName, peer: &Peer, http: Arc<Current<Client>>, clock: Clock) -> Self {
         let tokens = ServiceTokens::new(own, peer, clock);
-        Self { peer: peer.name.clone(), url: peer.url.clone(), http: OnceCell::new(), tokens }
-    }
-
-    /// The HTTP client, made at the first request: reading the system's certificates takes a while.
-    async fn http(&self) -> Result<&Client, Problem> {
-        self.http.get_or_try_init(async || http_client()).await
+        Self { peer: peer.name.clone(), url: peer.url.clone(), http, tokens }
     }
 
     /// Where the peer is: scheme, host and port.
@@ -110,11 +108,11 @@ impl PeerClient {
     pub async fn deliver(&self, batch: &Batch) -> Result<BatchResult, Delivery> {
         let body = serde_json::to_vec(batch).map_err(|error| Delivery::internal(&error))?;
         let trace = batch.events.iter().find_map(|event| event.trace);
-        let request = self.request(&Method::POST, EVENTS_PATH, body, trace).await;
+        let request = self.request(&Method::POST, EVENTS_PATH, body, trace);
         let request = request.map_err(|problem| Delivery::internal(&problem))?;
         let response = request.send().await.map_err(|error| Delivery::broken(&error))?;
         if response.status() != StatusCode::OK {
-            return Err(Delivery::answered(&response));
+            return Err(Delivery::answered(response).await);
         }
         let answer = read(response).await.map_err(Delivery::bad_answer)?;
         let answer: BatchResult = serde_json::from_slice(&answer).map_err(|_| {
@@ -130,7 +128,10 @@ impl PeerClient {
     pub async fn signal(&self, signals: &Signals) -> Result<(), Delivery> {
         let body = serde_json::to_vec(signals).map_err(|error| Delivery::internal(&error))?;
         let response = self.post(SIGNALS_PATH, body).await?;
-        if response.status().is_success() { Ok(()) } else { Err(Delivery::answered(&response)) }
+        if response.status().is_success() {
+            return Ok(());
+        }
+        Err(Delivery::answered(response).await)
     }
 
     /// Asks the peer to tell again what has happened since the backup that this app was restored from; `false` if it
@@ -141,13 +142,13 @@ impl PeerClient {
         match response.status() {
             status if status.is_success() => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(Delivery::answered(&response)),
+            _ => Err(Delivery::answered(response).await),
         }
     }
 
     /// Sends what is answered with a status and nothing else.
     async fn post(&self, target: &str, body: Vec<u8>) -> Result<Response, Delivery> {
-        let request = self.request(&Method::POST, target, body, None).await;
+        let request = self.request(&Method::POST, target, body, None);
         let request = request.map_err(|problem| Delivery::internal(&problem))?;
         let response = request.timeout(LOOKUP).send().await;
         response.map_err(|error| Delivery::broken(&error))
@@ -159,7 +160,7 @@ impl PeerClient {
             .append_pair("username", username.as_str())
             .finish();
         let target = format!("{USERS_PATH}?{query}");
-        let request = self.request(&Method::GET, &target, Vec::new(), None).await?;
+        let request = self.request(&Method::GET, &target, Vec::new(), None)?;
         let answer = async {
             let response = request.timeout(LOOKUP).send().await.map_err(|error| causes(&error))?;
             match response.status() {
@@ -218,7 +219,7 @@ impl PeerClient {
 
     /// The body of the answer to a `GET` that is answered 200.
     async fn ask(&self, target: &str) -> Result<Vec<u8>, String> {
-        let request = self.request(&Method::GET, target, Vec::new(), None).await;
+        let request = self.request(&Method::GET, target, Vec::new(), None);
         let request = request.map_err(|problem| problem.to_string())?.timeout(SEARCH);
         let response = request.send().await.map_err(|error| causes(&error))?;
         match response.status() {
@@ -232,7 +233,7 @@ impl PeerClient {
         self.tokens.verify(token, method, target)
     }
 
-    async fn request(
+    fn request(
         &self,
         method: &Method,
         target: &str,
@@ -243,8 +244,9 @@ impl PeerClient {
         let url = self.url.join(target).map_err(|_| Problem::internal())?;
         let trace = trace.unwrap_or_else(|| Uuid::from_u128(rand::random()));
         let span = rand::random::<u64>() | 1;
-        let http = self.http().await?;
-        Ok(http
+        Ok(self
+            .http
+            .get()
             .request(method.clone(), url)
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .header(CONTENT_TYPE, "application/json")
@@ -253,10 +255,14 @@ impl PeerClient {
     }
 }
 
-fn http_client() -> Result<Client, Problem> {
-    // There is one library for TLS; a second attempt to say so changes nothing.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+/// What all peers are asked with: connections, and the certificates that they begin with.
+pub fn connections(config: &Config) -> Result<Current<Client>, TlsError> {
+    tls::peers(&config.tls, &config.peers, http_client)
+}
+
+fn http_client(tls: rustls::ClientConfig) -> Result<Client, TlsError> {
     Client::builder()
+        .tls_backend_preconfigured(tls)
         .redirect(Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT)
@@ -265,10 +271,7 @@ fn http_client() -> Result<Client, Problem> {
         .http1_only()
         .user_agent(concat!("messenger/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|error| {
-            tracing::error!(%error, "an HTTP client cannot be made");
-            Problem::internal()
-        })
+        .map_err(|error| TlsError::Refused(format!("an HTTP client cannot be made: {error}")))
 }
 
 /// The body of a response, up to what an answer may have.
@@ -281,6 +284,21 @@ async fn read(mut response: Response) -> Result<Vec<u8>, String> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// What a peer has answered instead of a result, with the code of its problem if it names one.
+async fn refusal(response: Response) -> String {
+    let status = response.status();
+    let document = read(response).await.unwrap_or_default();
+    let document: serde_json::Value = serde_json::from_slice(&document).unwrap_or_default();
+    // What a peer says goes into the log only where it cannot be anything but a code.
+    let is_code = |code: &&str| {
+        code.len() <= MAX_CODE && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    };
+    match document["code"].as_str().filter(is_code) {
+        Some(code) => format!("the peer answered {status}, {code}"),
+        None => format!("the peer answered {status}"),
+    }
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
