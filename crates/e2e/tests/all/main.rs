@@ -6,6 +6,7 @@ mod attacks;
 mod backup;
 mod bad_input;
 mod canary;
+mod containers;
 mod cookies;
 mod cors;
 mod cursors;
