@@ -44,7 +44,6 @@ COPY --from=build --chown=65532:65532 /out/secrets/ /secrets/
 USER 65532:65532
 WORKDIR /data
 ENV DATA_DIR=/data
-VOLUME /data
 STOPSIGNAL SIGTERM
 
 FROM runtime AS app-a
