@@ -38,7 +38,7 @@ test: lint web $(VENV)/ready ## Run all checks and all tests
 	scripts/with-apps scripts/postman
 	@export CARGO_TERM_PROGRESS_WHEN=never; \
 	if [ -x $(VENV)/bin/python ]; then export TEST_PYTHON=$(VENV)/bin/python; fi; \
-	scripts/with-redis scripts/with-postgres cargo test --workspace
+	scripts/with-faketime scripts/with-redis scripts/with-postgres cargo test --workspace
 
 compose-test: ## Try the containers for real (needs a Docker engine, and half an hour; make test does not do it)
 	@scripts/compose-test --cluster

@@ -86,7 +86,7 @@ test('while the other app is away people are told, and what has failed is sent a
   await look(page, 'admin-outbox-failed');
   await start(apps.b);
   isRestarted = true;
-  await entries.nth(1).getByRole('button', { name: /again$/ }).click();
+  await entries.nth(1).getByRole('button', { name: /^Try again/ }).click();
   await page.getByText('1 message is on the way again.').waitFor();
   await peer.getByText('Reachable').waitFor();
   await eventually(async () => (await entries.count()) === 1, 'one in the outbox', PATIENCE);

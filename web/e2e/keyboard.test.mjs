@@ -87,6 +87,7 @@ test('everything is done by keyboard, and the focus is always seen and comes bac
   await page.keyboard.type('We shal');
   await page.keyboard.press('Enter');
   await log(page).getByText('We shal').waitFor();
+  await eventually(async () => (await log(page).getByText('Sending', { exact: true }).count()) === 0, 'the answer to the send');
   await page.keyboard.press('ArrowUp');
   await page.getByText('Edit message').waitFor();
   await page.keyboard.type('l');

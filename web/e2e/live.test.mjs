@@ -75,6 +75,21 @@ test('a message elsewhere is counted in title and list, and announced by its sen
   await wim.getByRole('link', { name: /Vera/ }).click();
   await wim.getByText('New messages', { exact: true }).waitFor();
   await eventually(async () => !(await wim.title()).startsWith('('), 'the end of the count');
+
+  // What comes while the page is behind another one is new when it is looked at again.
+  const look = (state) =>
+    wim.evaluate((value) => {
+      Object.defineProperty(document, 'visibilityState', { value, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, state);
+  await look('hidden');
+  await one.send('wim@app-b', 'And here');
+  await eventually(async () => (await wim.title()) === '(1) Vera · AppB', 'the count of what came behind it');
+  assert.match(await wim.locator('link[rel=icon]').getAttribute('href'), /circle/);
+  await look('visible');
+  await eventually(async () => (await wim.title()) === 'Vera · AppB', 'the end of that');
+  const line = log(wim).getByRole('listitem').filter({ hasText: /^\s*New messages\s*$/ });
+  await eventually(async () => (await line.locator('xpath=following-sibling::li[1]').innerText()).includes('And here'), 'the line above it');
   assert.deepEqual(wim.faults, []);
 });
 

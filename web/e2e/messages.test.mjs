@@ -86,7 +86,9 @@ test('a message is answered, edited and deleted', async () => {
   await write(page, 'The ten past nine');
   await log(page).getByRole('button', { name: /Frank\s*Which train/ }).waitFor();
 
+  await eventually(async () => (await log(page).getByText('Sending', { exact: true }).count()) === 0, 'the answer to the send');
   await composer(page).press('ArrowUp');
+  await page.getByText('Edit message').waitFor();
   await composer(page).fill('The twenty past nine');
   await composer(page).press('Enter');
   await log(page).getByText('The twenty past nine').waitFor();

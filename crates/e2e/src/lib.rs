@@ -7,6 +7,7 @@ mod authority;
 mod client;
 mod database;
 mod pair;
+mod postgres;
 mod process;
 mod redis;
 mod socket;
@@ -16,6 +17,7 @@ pub use authority::{Authority, Issued};
 pub use client::{Client, PASSWORD, Reply};
 pub use database::{Database, Storage};
 pub use pair::{Instance, Pair};
+pub use postgres::{Frozen, Postgres};
 pub use process::{Process, ProcessPair};
 pub use redis::Redis;
 pub use socket::{Heard, Socket};
@@ -26,6 +28,17 @@ use std::time::{Duration, Instant};
 
 /// How long a thing that must happen may take, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Sends processes a signal; those that are gone do not count.
+fn signal(name: &str, processes: impl IntoIterator<Item = u32>) {
+    let processes = processes.into_iter().map(|id| id.to_string());
+    let kill = std::process::Command::new("kill")
+        .arg(format!("-{name}"))
+        .args(processes)
+        .stderr(std::process::Stdio::null())
+        .status();
+    kill.expect("kill runs");
+}
 
 /// Waits until `check` gives a value, and gives it. Panics, naming `what`, if it does not within [`PATIENCE`].
 pub async fn eventually<T, F: Future<Output = Option<T>>>(

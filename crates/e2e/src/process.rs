@@ -8,12 +8,14 @@ use std::time::Duration;
 use shared::encryption::Keyring;
 
 use crate::pair::HIGH_LIMITS;
-use crate::{Authority, Client, Database, Issued, Storage, Wire, eventually};
+use crate::{Authority, Client, Database, Issued, Storage, Wire, eventually, signal};
 
 /// One app as a real process.
 pub struct Process {
     app: &'static str,
     variables: Vec<(String, String)>,
+    /// The command that is given the binary to run, with its arguments; empty for none.
+    wrapper: Vec<String>,
     /// Its database, which it may share with replicas.
     pub storage: Arc<Storage>,
     logs: tempfile::TempDir,
@@ -21,6 +23,7 @@ pub struct Process {
     pub bind: SocketAddr,
     /// Whose certificate it shows, if it speaks TLS.
     authority: Option<Arc<Authority>>,
+    metrics: SocketAddr,
     child: Option<Child>,
 }
 
@@ -39,14 +42,19 @@ pub struct ProcessPair {
 impl ProcessPair {
     /// Starts both on fresh databases, with everything logged.
     pub async fn start(database: Database) -> Self {
-        let mut pair = Self::prepare(database, "http").await;
+        let mut pair = Self::prepare(database).await;
         pair.a.start().await;
         pair.b.start().await;
         pair
     }
 
-    /// Both, not yet started, that reach each other by a scheme at addresses of 127.0.0.1.
-    pub async fn prepare(database: Database, scheme: &str) -> Self {
+    /// Both, not yet started.
+    pub async fn prepare(database: Database) -> Self {
+        Self::prepare_over("http", database).await
+    }
+
+    /// The same, that reach each other by a scheme at addresses of 127.0.0.1.
+    pub async fn prepare_over(scheme: &str, database: Database) -> Self {
         let (a, b) = (free_address(), free_address());
         let (a_to_b, b_to_a) = (Wire::to(b).await, Wire::to(a).await);
         let (keys, secret) = (Keyring::generate_key(), Keyring::generate_key());
@@ -98,9 +106,10 @@ impl Process {
         database: Database,
         shared: &[(&str, String)],
     ) -> Self {
-        let storage = Arc::new(database.fresh().await);
+        let (storage, metrics) = (Arc::new(database.fresh().await), free_address());
         let own = [
             ("BIND_ADDR", bind.to_string()),
+            ("METRICS_ADDR", metrics.to_string()),
             ("DATABASE_URL", storage.url.clone()),
             ("JWT_SECRET", Keyring::generate_key()),
             ("PEERS", peers),
@@ -109,19 +118,23 @@ impl Process {
         let variables = limits.into_iter().chain(own).chain(shared.iter().cloned());
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
         let logs = tempfile::tempdir().expect("a temporary folder");
-        Self { app, variables, storage, logs, bind, authority: None, child: None }
+        let wrapper = Vec::new();
+        let authority = None;
+        Self { app, variables, wrapper, storage, logs, bind, authority, metrics, child: None }
     }
 
     /// Another process of the same app over the same database, not yet started.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let bind = free_address();
+        let (bind, metrics) = (free_address(), free_address());
         let logs = tempfile::tempdir().expect("a temporary folder");
         let (variables, storage) = (self.variables.clone(), self.storage.clone());
+        let (app, wrapper) = (self.app, self.wrapper.clone());
         let authority = self.authority.clone();
         let replica =
-            Self { app: self.app, variables, storage, logs, bind, authority, child: None };
-        replica.with("BIND_ADDR", &bind.to_string())
+            Self { app, variables, wrapper, storage, logs, bind, authority, metrics, child: None };
+        let replica = replica.with("BIND_ADDR", &bind.to_string());
+        replica.with("METRICS_ADDR", &metrics.to_string())
     }
 
     /// The same with another value of a variable, from its next start on.
@@ -142,6 +155,11 @@ impl Process {
         let path = self.logs.path().join(name);
         std::fs::write(&path, contents).expect("a file");
         self.set(name, &path.display().to_string());
+    }
+
+    /// Has it run by a command, from the next start on, which is given its path and must become it (`exec`).
+    pub fn wrap(&mut self, command: &[&str]) {
+        self.wrapper = command.iter().map(|&word| word.to_owned()).collect();
     }
 
     /// The value of a variable, from its next start on.
@@ -200,7 +218,10 @@ impl Process {
             .append(true)
             .open(self.logs.path().join("log"))
             .expect("a log file");
-        let child = Command::new(binary(self.app))
+        let program = binary(self.app).display().to_string();
+        let words: Vec<_> = self.wrapper.iter().chain([&program]).collect();
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .env_clear()
             .envs(self.variables.iter().cloned())
             .current_dir(self.logs.path())
@@ -280,10 +301,32 @@ impl Process {
 
     /// Sends it a signal.
     pub fn signal(&self, name: &str) {
-        let Some(child) = &self.child else { return };
-        let told =
-            Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
-        assert!(told.is_ok_and(|status| status.success()), "kill -{name}");
+        signal(name, self.child.as_ref().map(Child::id));
+    }
+
+    /// Makes it stand still, as a machine that is suspended does: SIGSTOP.
+    pub fn pause(&self) {
+        signal("STOP", self.child.as_ref().map(Child::id));
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        signal("CONT", self.child.as_ref().map(Child::id));
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Its process id; 0 if it does not run.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// Whether it has logged a text.
+    pub fn has_logged(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.log()).contains(text)
     }
 
     /// A folder of its own beside its database, for what it writes and logs.
@@ -293,11 +336,31 @@ impl Process {
 
     /// The memory that it occupies, in MiB; 0 if that cannot be known.
     pub fn memory(&self) -> usize {
-        let id = self.child.as_ref().map_or(0, Child::id);
+        self.mebibytes("VmRSS:")
+    }
+
+    /// The most memory that it has ever occupied, in MiB; 0 if that cannot be known.
+    pub fn peak_memory(&self) -> usize {
+        self.mebibytes("VmHWM:")
+    }
+
+    fn mebibytes(&self, what: &str) -> usize {
+        let id = self.id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
         kib.unwrap_or(0) / 1024
+    }
+
+    /// Where it serves its metrics.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics
+    }
+
+    /// What Prometheus would read.
+    pub async fn metrics(&self) -> String {
+        let client = Client::new(&format!("http://{}", self.metrics), self.app);
+        client.get("/metrics").await.expect(200).text
     }
 
     /// Everything that it has logged.

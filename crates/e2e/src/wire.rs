@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What happens to connections from now on; those that are open are cut when it changes.
+/// What happens to connections from now on; when it changes, those that are open are cut, but for those that are
+/// stalled, and those whose answers are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disturbance {
     /// Nothing.
@@ -13,9 +14,13 @@ pub enum Disturbance {
     Down,
     /// Requests arrive, and their answers are lost.
     AnswersLost,
+    /// Requests arrive, and their answers wait until it changes.
+    AnswersHeld,
+    /// They are opened, and nothing passes any more, nor ever will on those that are open now.
+    Stalled,
 }
 
-/// The wire between two apps: passes bytes on, keeps a copy, and can be disturbed.
+/// The wire between two apps, or between an app and what it needs: passes bytes on, keeps a copy, and can be disturbed.
 #[derive(Clone)]
 pub struct Wire {
     /// Where to connect to.
@@ -55,6 +60,12 @@ impl Wire {
         self.state.disturbance.send_replace(disturbance);
     }
 
+    /// Leads to another target from now on; connections that are open are cut.
+    pub fn lead_to(&self, target: SocketAddr) {
+        *lock(&self.state.target) = target;
+        self.disturb(Disturbance::None);
+    }
+
     /// Everything that has passed, in both directions.
     pub fn recorded(&self) -> Vec<u8> {
         lock(&self.state.recorded).clone()
@@ -63,16 +74,23 @@ impl Wire {
 
 async fn pass(mut client: TcpStream, state: Arc<State>) {
     let mut changes = state.disturbance.subscribe();
-    let disturbance = *changes.borrow_and_update();
+    let mut disturbance = *changes.borrow_and_update();
     let target = *lock(&state.target);
-    if disturbance == Disturbance::Down {
-        return;
+    match disturbance {
+        Disturbance::Down => return,
+        Disturbance::Stalled => return stall(client).await,
+        Disturbance::None | Disturbance::AnswersLost | Disturbance::AnswersHeld => {}
     }
     let Ok(mut server) = TcpStream::connect(target).await else { return };
     let (mut from_client, mut from_server) = ([0; 16 * 1024], [0; 16 * 1024]);
     loop {
         let (bytes, to) = tokio::select! {
-            _ = changes.changed() => return,
+            _ = changes.changed() => {
+                if *changes.borrow() == Disturbance::Stalled {
+                    stall((client, server)).await;
+                }
+                return;
+            }
             read = client.read(&mut from_client) => match read {
                 Ok(count) if count > 0 => (&from_client[..count], &mut server),
                 _ => return,
@@ -80,7 +98,13 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
             read = server.read(&mut from_server) => match read {
                 // The peer has done its work by now; its answer goes no further.
                 Ok(_) if disturbance == Disturbance::AnswersLost => return,
-                Ok(count) if count > 0 => (&from_server[..count], &mut client),
+                Ok(count) if count > 0 => {
+                    if disturbance == Disturbance::AnswersHeld {
+                        let _ = changes.changed().await;
+                        disturbance = *changes.borrow_and_update();
+                    }
+                    (&from_server[..count], &mut client)
+                }
                 _ => return,
             },
         };
@@ -89,4 +113,10 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
             return;
         }
     }
+}
+
+/// Keeps connections open until the test is over.
+async fn stall<T>(connections: T) {
+    std::future::pending::<()>().await;
+    drop(connections);
 }

@@ -16,6 +16,7 @@ use crate::idempotency::Idempotency;
 use crate::keys;
 use crate::limits::Limits;
 use crate::messages::Outgoing;
+use crate::monitoring::Requests;
 use crate::pictures::Pictures;
 use crate::realtime::Realtime;
 use crate::receipts::Receipts;
@@ -60,6 +61,8 @@ pub struct App {
     pub pictures: Pictures,
     /// The batching writer of new messages.
     pub outgoing: Outgoing,
+    /// What is counted of requests.
+    pub requests: Requests,
     /// What signs the cursors of lists.
     pub cursors: Cursors,
     /// What has been handed to clients, and what becomes known of messages.
@@ -92,6 +95,9 @@ pub enum StartError {
     /// Certificates or keys cannot be used.
     #[error("TLS cannot be had: {0}")]
     Tls(#[from] TlsError),
+    /// The address for metrics cannot be listened on.
+    #[error("cannot listen on {0} for metrics: {1}")]
+    Metrics(std::net::SocketAddr, std::io::Error),
     /// The URL of Redis is none; configuration has checked it before.
     #[error("REDIS_URL is not valid")]
     Redis,
@@ -131,6 +137,7 @@ impl App {
             memberships: Memberships::default(),
             pictures: Pictures::new(),
             outgoing: Outgoing::start(&db, &clock),
+            requests: Requests::new(),
             cursors: Cursors::new(&config.jwt_secret),
             receipts: Receipts::default(),
             realtime: Realtime::new(config),

@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod limits;
 pub mod messages;
+pub mod monitoring;
 pub mod openapi;
 pub mod outbox;
 pub mod peers;

@@ -21,6 +21,11 @@ impl Pool {
         Self { threads, waiting: AtomicUsize::new(0), places, busy }
     }
 
+    /// How many jobs there are, and how many there may be.
+    pub fn jobs(&self) -> (usize, usize) {
+        (self.waiting.load(Ordering::Relaxed), self.places)
+    }
+
     /// Does the work once there is a thread for it. It runs to its end even if the caller goes away.
     pub async fn run<T: Send + 'static>(
         &self,

@@ -100,7 +100,7 @@ impl Redis {
 
     fn found(&self) {
         if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
-            metrics::gauge!("redis_up").set(1.0);
+            metrics::gauge!("messaging_redis_up").set(1.0);
             tracing::info!("Redis is back");
         }
     }
@@ -109,8 +109,8 @@ impl Redis {
         self.retry_at.store(self.millis(PAUSE), Ordering::Relaxed);
         let first = !self.away.swap(true, Ordering::Relaxed);
         if first {
-            metrics::gauge!("redis_up").set(0.0);
-            metrics::counter!("redis_outages_total").increment(1);
+            metrics::gauge!("messaging_redis_up").set(0.0);
+            metrics::counter!("messaging_redis_outages_total").increment(1);
             tracing::warn!(why, "Redis is away; this app goes on without it");
         }
         // A connection that has gone silent may never say so.

@@ -9,7 +9,7 @@ use axum::response::Response;
 use axum::{Router, middleware};
 use shared::encryption::{Keyring, MAX_REQUEST};
 use shared::time::Clock;
-use tower::util::BoxCloneSyncService;
+use tower::util::{BoxCloneSyncService, MapRequestLayer};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -17,8 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::AppState;
 use crate::{
-    accounts, audit, conversations, health, http, limits, messages, openapi, outbox, peers,
-    realtime, relay, settings, users, web,
+    accounts, audit, conversations, health, http, limits, messages, monitoring, openapi, outbox,
+    peers, realtime, relay, settings, users, web,
 };
 
 /// How an app stacks the encryption layers around the routes that carry content: what AppA and AppB differ in.
@@ -75,7 +75,13 @@ pub fn router(app: AppState, keyring: Arc<Keyring>, stack: Stack) -> Service {
     // This one finds out by itself who the caller is.
     let sockets = stack(sockets().into(), keyring, app.clock.clone()).route_layer(limit.clone());
     let others = Router::from(others()).route_layer(limit);
-    let routes = content.merge(sockets).merge(others).fallback(web::page).with_state(app.clone());
+    // Around all of that, so that what is refused is counted for its route too.
+    let routes = content
+        .merge(sockets)
+        .merge(others)
+        .route_layer(MapRequestLayer::new(monitoring::note_route))
+        .fallback(web::page)
+        .with_state(app.clone());
 
     let service = ServiceBuilder::new()
         // Outermost: whatever happens below, the answer is finished here.

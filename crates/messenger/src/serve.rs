@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::http::{Explained, RemoteAddress};
 use crate::idempotency;
+use crate::monitoring;
 use crate::realtime;
 use crate::receipts;
 use crate::relay;
@@ -54,6 +55,9 @@ pub async fn serve(
     listener: TcpListener,
     stopping: CancellationToken,
 ) -> Result<(), StartError> {
+    if config.metrics.is_some() {
+        monitoring::install();
+    }
     let clock = Clock::system();
     let certificate = tls::server(&config.tls)?.map(Arc::new);
     let keyring = Arc::new(Keyring::parse(config.fernet_keys.expose())?);
@@ -68,6 +72,13 @@ pub async fn serve(
     }
     let service = router(app.clone(), keyring.clone(), stack);
     let relaying = CancellationToken::new();
+    let metrics = match config.metrics {
+        Some(address) => {
+            let listening = monitoring::listen(app.clone(), address, relaying.clone()).await;
+            Some(listening.map_err(|error| StartError::Metrics(address, error))?)
+        }
+        None => None,
+    };
     let workers = relay::start(&app, config.give_up_after, &relaying);
     if let Ok(address) = listener.local_addr() {
         let tls = certificate.is_some();
@@ -93,7 +104,7 @@ pub async fn serve(
 
     // Requests are done; what they have left in the outbox will be sent by the next process.
     relaying.cancel();
-    for worker in workers.into_iter().chain(watchers).chain(housekeeping) {
+    for worker in workers.into_iter().chain(watchers).chain(housekeeping).chain(metrics) {
         if let Err(error) = worker.await {
             tracing::error!(%error, "a background task failed");
         }

@@ -352,3 +352,16 @@ pub struct Typing {
     /// Whether they are writing.
     pub active: bool,
 }
+
+/// Where an app says whether it reaches the peer that asks.
+pub const REACH_PATH: &str = "/relay/v1/reach/";
+
+/// The answer to `GET /relay/v1/reach/`: what has come of a signed request to the app that asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reach {
+    /// Whether it was taken.
+    pub reachable: bool,
+    /// Why not, for an operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}

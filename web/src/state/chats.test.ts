@@ -59,3 +59,34 @@ test('lists that meet become one, in the order of time, the later form of each m
   expect(merged([a, b], [changed, c]).map((one) => one.content)).toEqual(['a', 'changed', 'c']);
   expect(merged([c], [b, a]).map((one) => one.content)).toEqual(['a', 'b', 'c']);
 });
+
+test('a reply is counted once where it was answered, and stands in its thread', async () => {
+  const { all } = chats(() => json({ next: null, results: [] }));
+  all.set(conversation([alice, bob]));
+  const question = message(bob, 'Where?');
+  const main = all.thread('c');
+  await main.load();
+  all.take(question, true);
+  const replies = all.thread('c', question.id);
+  [replies.root, replies.status] = [question, 'ready'];
+  const answer = message(alice, 'Here', { parent: question.id });
+  all.take(answer, true);
+  all.take(answer, true);
+  all.take(message(bob, 'Something else'), true);
+  expect(main.find(question.id)?.reply_count).toBe(1);
+  expect(replies.root?.reply_count).toBe(1);
+  expect(replies.messages).toEqual([answer]);
+  all.take({ ...question, content: 'Where, then?' }, false);
+  expect(replies.root?.content).toBe('Where, then?');
+});
+
+test('what is on the screen of a hidden page is read anew, and stays what it was', async () => {
+  const { all } = chats(() => json({ next: null, results: [] }));
+  const [shown, other] = [all.thread('c'), all.thread('other')];
+  all.shown = 'c';
+  all.isVisible = false;
+  await all.resync();
+  expect(all.watched).toBeNull();
+  expect(all.thread('c')).toBe(shown);
+  expect(all.thread('other')).not.toBe(other);
+});

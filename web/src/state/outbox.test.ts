@@ -91,3 +91,16 @@ test('what was on its way is still there when the page comes again', async () =>
   await settle();
   expect(app.asked).toHaveLength(1);
 });
+
+test('what has failed with the other app is sent again under one key, however often that is asked for', async () => {
+  const { app, box } = outbox(() => json(message(alice, 'Hello'), 201));
+  const failed = message(alice, 'Hello', { status: 'failed', status_reason: 'expired', parent: 'p' });
+  box.resend(failed);
+  box.resend(failed);
+  await settle();
+  box.resend(failed);
+  await settle();
+  expect(box.resent.has(failed.id)).toBe(true);
+  expect(new Set(keys(app.asked)).size).toBe(1);
+  expect(await app.asked[0]?.json()).toMatchObject({ content: 'Hello', parent: 'p' });
+});

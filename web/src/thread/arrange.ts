@@ -46,7 +46,8 @@ export function arrange(
 
 function belong(one: Message, other: Message): boolean {
   const gap = Date.parse(other.created_at) - Date.parse(one.created_at);
-  return one.sender.id === other.sender.id && gap < GROUP && isSameDay(one.created_at, other.created_at);
+  const isOne = one.sender.id === other.sender.id && one.status !== 'failed';
+  return isOne && gap < GROUP && isSameDay(one.created_at, other.created_at);
 }
 
 /** Over the socket a message may arrive before the answer to its send, which alone says that it is this one. */

@@ -130,6 +130,8 @@ async fn no_text_password_or_token_is_found_anywhere_outside_the_edge(database: 
     // Once while the apps run, with the WAL as it is, and once after they have stopped.
     places.push(("database of A, running", pair.a.storage.dump().await));
     places.push(("database of B, running", pair.b.storage.dump().await));
+    places.push(("metrics of A", pair.a.metrics().await.into_bytes()));
+    places.push(("metrics of B", pair.b.metrics().await.into_bytes()));
     assert!(pair.a.terminate().await && pair.b.terminate().await);
     places.push(("database of A", pair.a.storage.dump().await));
     places.push(("database of B", pair.b.storage.dump().await));
@@ -157,6 +159,8 @@ async fn no_text_password_or_token_is_found_anywhere_outside_the_edge(database: 
         // The search does find what is there.
         if place.starts_with("log") {
             assert!(holds(bytes, "serving") && holds(bytes, "received"), "{place}");
+        } else if place.starts_with("metrics") {
+            assert!(holds(bytes, "messaging_http_requests_in_flight"), "{place}");
         } else if place.starts_with("terms") {
             assert!(bytes.len() > 5 * 8, "there are {place}");
         } else {
@@ -164,10 +168,8 @@ async fn no_text_password_or_token_is_found_anywhere_outside_the_edge(database: 
         }
     }
     // One request is followed by its trace from the log of one app to that of the other.
-    let (a, b) = (
-        String::from_utf8_lossy(&places[7].1).into_owned(),
-        String::from_utf8_lossy(&places[8].1).into_owned(),
-    );
+    let log = |process: &e2e::Process| String::from_utf8_lossy(&process.log()).into_owned();
+    let (a, b) = (log(&pair.a), log(&pair.b));
     let received = b
         .lines()
         .find(|line| line.contains("received") && line.contains("\"message\":"))

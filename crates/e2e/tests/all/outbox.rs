@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 on_both_databases!(
     a_message_that_has_expired_reaches_its_reader_unread_when_it_is_sent_again,
+    what_has_changed_is_told_though_messages_have_expired,
     a_first_message_that_has_expired_brings_its_conversation_along,
     what_the_peer_has_refused_is_sent_again_by_reason_and_stays_in_its_group,
     what_waits_is_listed_by_peer_and_state_in_pages_and_tried_at_once,
@@ -129,6 +130,33 @@ async fn a_message_that_has_expired_reaches_its_reader_unread_when_it_is_sent_ag
     assert_eq!(audit.results()[0]["subject"], "app-b");
     let details = json!({ "messages": 1, "message": late["id"] });
     assert_eq!(audit.results()[0]["details"], details);
+    pair.stop().await;
+}
+
+async fn what_has_changed_is_told_though_messages_have_expired(database: Database) {
+    let mut pair = Pair::start(database).await;
+    let (alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
+    let first = alice.send("bob@app-b", "in time").await;
+    let second = alice.send("bob@app-b", "deleted").await;
+    has_arrived(&alice, &second).await;
+    restart(&mut pair, SECOND, Disturbance::Down).await;
+    let path =
+        |message: &Value| format!("/api/chats/messages/{}/", message["id"].as_str().unwrap());
+    alice.patch(&path(&first), &json!({ "content": "edited" })).await.expect(200);
+    alice.delete(&path(&second)).await.expect(204);
+    let body = json!({ "participants": ["bob@app-b"], "title": "A group" });
+    let group = alice.post("/api/chats/conversations/", &body).await.expect(201).str("id");
+    let body = json!({ "conversation": group, "content": "too late" });
+    let late = alice.post("/api/chats/messages/", &body).await.expect(201).json;
+    alice.patch(&path(&late), &json!({ "content": "too late, and edited" })).await.expect(200);
+    assert_eq!(has_failed(&alice, &late).await, "expired");
+    restart(&mut pair, WEEK, Disturbance::None).await;
+    let body = json!({ "conversation": group, "content": "after" });
+    let after = alice.post("/api/chats/messages/", &body).await.expect(201).json;
+    assert_eq!(has_arrived(&alice, &after).await["status_reason"], Value::Null);
+    assert_eq!(bob.read(first["conversation"].as_str().unwrap()).await, ["edited", "(none)"]);
+    assert_eq!(bob.read(&group).await, ["after"], "an edit does not bring what has failed");
+    assert_eq!(has_failed(&alice, &late).await, "expired");
     pair.stop().await;
 }
 

@@ -187,6 +187,7 @@ fn others() -> Vec<Row> {
         row("get", "/relay/v1/keys/", none(), all(401)),
         row("post", "/relay/v1/recovery/", json!({}), all(401)),
         row("post", "/relay/v1/signals/", json!({}), all(401)),
+        row("get", "/relay/v1/reach/", none(), all(401)),
         row("get", "/relay/v1/users/?username={owner}", none(), all(401)),
         row("get", "/relay/v1/users/{owner}/picture/", none(), all(401)),
     ]);

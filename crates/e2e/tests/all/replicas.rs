@@ -2,48 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Client, Database, Process, ProcessPair, Redis, Socket, eventually};
+use e2e::{Socket, eventually};
 use futures::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// Two replicas of AppA and one AppB.
-struct Cluster {
-    pair: ProcessPair,
-    second: Process,
-    redis: Redis,
-}
-
-impl Cluster {
-    async fn start() -> Option<Self> {
-        if !Database::Postgres.is_to_be_tested() {
-            return None;
-        }
-        let redis = Redis::start().await?;
-        let mut pair = ProcessPair::start(Database::Postgres).await;
-        assert!(pair.a.terminate().await);
-        pair.a.set("REDIS_URL", &redis.url());
-        pair.a.start().await;
-        let mut second = pair.a.beside();
-        second.start().await;
-        Some(Self { pair, second, redis })
-    }
-
-    /// The same user at the second replica.
-    fn there(&self, client: &Client) -> Client {
-        let mut there = client.clone();
-        there.base = self.second.client().base;
-        there
-    }
-}
-
-async fn told(socket: &mut Socket, text: &str) -> Value {
-    loop {
-        let frame = socket.frame().await;
-        if frame["data"]["content"] == text && frame["type"] != "message.status" {
-            return frame;
-        }
-    }
-}
+use crate::support::cluster::{Cluster, told};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_at_one_replica_is_pushed_by_the_other() {

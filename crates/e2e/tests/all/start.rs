@@ -1,29 +1,6 @@
 //! What an operator meets before an app runs.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
-
-/// Settings with which an app would start.
-fn sound() -> Vec<(&'static str, String)> {
-    let key = shared::encryption::Keyring::generate_key;
-    vec![
-        ("FERNET_KEYS", key()),
-        ("JWT_SECRET", key()),
-        ("RELAY_SECRET", key()),
-        ("PEERS", "app-b=http://127.0.0.1:1".to_owned()),
-        ("BIND_ADDR", "127.0.0.1:0".to_owned()),
-    ]
-}
-
-fn run(arguments: &[&str], variables: &[(&str, String)]) -> Output {
-    let test = std::env::current_exe().unwrap();
-    let binary: PathBuf = test.ancestors().nth(2).unwrap().join("app-a");
-    assert!(binary.exists(), "run `cargo build --workspace --bins` first");
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(binary);
-    command.args(arguments).env_clear().envs(variables.iter().cloned()).current_dir(folder.path());
-    command.output().unwrap()
-}
+use crate::support::command::{run, sound};
 
 #[test]
 fn a_bad_setting_stops_the_start_by_name_without_its_value() {

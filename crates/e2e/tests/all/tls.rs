@@ -18,7 +18,7 @@ const HERE: &str = "127.0.0.1";
 
 /// Both apps with certificates of one authority, which is the one that they trust; not yet started.
 async fn pair() -> (ProcessPair, Arc<Authority>) {
-    let mut pair = ProcessPair::prepare(Database::Sqlite, "https").await;
+    let mut pair = ProcessPair::prepare_over("https", Database::Sqlite).await;
     let authority = Arc::new(Authority::new());
     for app in [&mut pair.a, &mut pair.b] {
         app.show(&authority, &authority.issue(HERE));
@@ -266,7 +266,7 @@ async fn peers_may_be_asked_for_certificates_and_people_are_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plain_http_to_a_peer_beyond_private_networks_is_reported_at_start() {
     const REPORT: &str = "is reached by plain http at a host that is not private";
-    let mut pair = ProcessPair::prepare(Database::Sqlite, "http").await;
+    let mut pair = ProcessPair::prepare_over("http", Database::Sqlite).await;
     // An address for documentation (RFC 5737): nobody is there.
     pair.a.set("PEERS", "app-b=http://192.0.2.1");
     pair.a.start().await;

@@ -13,7 +13,7 @@ pub async fn exists(app: &App, username: &str) -> Result<bool, Problem> {
     Ok(find(app, username).await?.is_some())
 }
 
-async fn find(app: &App, username: &str) -> Result<Option<store::Account>, Problem> {
+pub(super) async fn find(app: &App, username: &str) -> Result<Option<store::Account>, Problem> {
     let username: Username = username.parse().map_err(|e: shared::address::NameError| {
         Problem::invalid().field("username", e.to_string())
     })?;

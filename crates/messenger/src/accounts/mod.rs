@@ -20,6 +20,7 @@ mod password;
 mod refresh;
 mod refresh_token;
 mod register;
+mod reset_password;
 mod sessions;
 mod store;
 mod token_pair;
@@ -57,6 +58,7 @@ pub use edit::change_card;
 pub use password::LENGTH as PASSWORD_LENGTH;
 use password::Passwords;
 use refresh_token::RefreshTokens;
+pub use reset_password::{Reset, reset_password};
 use sessions::Sessions;
 
 /// The routes under `/api/auth`, and the older names of some of them under `/api`.
@@ -145,6 +147,11 @@ impl Accounts {
             index_key,
             reserved: peers.chain([config.app.to_string()]).collect(),
         })
+    }
+
+    /// How many passwords are being hashed or wait for it, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.passwords.waiting()
     }
 
     /// Waits until a session is ended by this process.

@@ -67,6 +67,11 @@ impl Passwords {
         Self { pool, nobody: Arc::default() }
     }
 
+    /// How many hashes are being made or wait, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.pool.jobs()
+    }
+
     /// The hash of a new password, as a PHC string.
     pub async fn hash(&self, password: String) -> Result<String, Problem> {
         let password = Zeroizing::new(password);

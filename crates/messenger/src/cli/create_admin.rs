@@ -1,13 +1,13 @@
-use std::io::{BufRead, IsTerminal, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
 use shared::models::Profile;
 use shared::time::Clock;
-use zeroize::Zeroizing;
 
+use super::password::password;
 use crate::accounts;
 use crate::app::App;
 use crate::config::Config;
@@ -74,7 +74,7 @@ async fn create(config: &Config, wanted: &CreateAdmin) -> Result<(Profile, bool)
 }
 
 /// What is wrong, with what is wrong about each field.
-fn explain(problem: &shared::problem::Problem) -> String {
+pub(super) fn explain(problem: &shared::problem::Problem) -> String {
     let document: serde_json::Value =
         serde_json::from_slice(&problem.document(None, None)).unwrap_or_default();
     let fields = document["errors"].as_object().into_iter().flatten().map(|(field, messages)| {
@@ -84,46 +84,6 @@ fn explain(problem: &shared::problem::Problem) -> String {
     });
     let fields: Vec<_> = fields.collect();
     if fields.is_empty() { problem.detail().to_owned() } else { fields.join("\n") }
-}
-
-/// The first line of the file or of standard input; on a terminal it is asked for and not shown.
-fn password(file: Option<&Path>) -> Result<Zeroizing<String>, String> {
-    let text = match file {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
-        None => from_standard_input().map_err(|error| format!("no password: {error}"))?,
-    };
-    let text = Zeroizing::new(text);
-    match text.lines().next().unwrap_or_default() {
-        "" => Err("no password; send it on standard input or name a --password-file".to_owned()),
-        line => Ok(Zeroizing::new(line.to_owned())),
-    }
-}
-
-fn from_standard_input() -> std::io::Result<String> {
-    let input = std::io::stdin();
-    let mut line = String::new();
-    if !input.is_terminal() {
-        input.lock().read_line(&mut line)?;
-        return Ok(line);
-    }
-    let mut error = std::io::stderr();
-    write!(error, "Password: ")?;
-    error.flush()?;
-    let hidden = echo(false);
-    let read = input.lock().read_line(&mut line);
-    if hidden {
-        echo(true);
-        writeln!(error)?;
-    }
-    read.map(|_| line)
-}
-
-/// Has the terminal show what is typed, or not; `false` if it cannot be told to.
-fn echo(on: bool) -> bool {
-    let mut stty = Command::new("stty");
-    let told = stty.arg(if on { "echo" } else { "-echo" }).stdin(Stdio::inherit()).status();
-    told.is_ok_and(|status| status.success())
 }
 
 fn report(profile: &Profile, promoted: bool, as_json: bool) -> ExitCode {

@@ -1,13 +1,20 @@
 //! The command line that both binaries have.
 
 mod backup;
+mod completions;
 mod config;
 mod create_admin;
+mod doctor;
 mod healthcheck;
 mod keygen;
 mod keys;
+mod migrate;
 mod openapi;
+mod outbox;
+mod password;
+mod peers;
 mod reindex;
+mod reset_password;
 mod restore;
 mod serve;
 
@@ -17,7 +24,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use shared::problem::Problem;
+use shared::time::Clock;
+
+use crate::app::{App, AppState};
 use crate::config::{Config, Defaults, Environment, Examined, Finding, Level};
+use crate::db::Db;
 use crate::router::Stack;
 
 /// A messenger that relays sealed messages to its peers.
@@ -74,6 +86,37 @@ enum Command {
     },
     /// Make an admin: a new account, or with --promote a user who is there.
     CreateAdmin(create_admin::CreateAdmin),
+    /// Give a user another password, and end all their sessions.
+    ResetPassword(reset_password::ResetPassword),
+    /// Bring the schema of the database up to date, as every start does.
+    Migrate {
+        /// Only say whether it is; exit code 1 if not.
+        #[arg(long)]
+        check: bool,
+        /// Report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Each peer: whether it is reached, what waits for it, and the last error.
+    Peers {
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What waits for the peers, and what has failed for them.
+    #[command(subcommand)]
+    Outbox(outbox::OutboxCommand),
+    /// Look for what is wrong: settings, database, disk, the way to each peer and back; exit code 1 if something is.
+    Doctor {
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the script by which a shell completes these commands.
+    Completions {
+        /// The shell.
+        shell: completions::For,
+    },
     /// Explain, check or show the settings.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -104,10 +147,22 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
         Command::Reindex { all, json } => {
             with_config(defaults, |config| reindex::run(&config, all, json))
         }
-        Command::Config(command) => config::run(defaults, &command),
-        Command::Serve => {
-            examined(defaults, |config, findings| serve::run(&config, stack, findings))
+        Command::ResetPassword(wanted) => {
+            with_config(defaults, |config| reset_password::run(&config, &wanted))
         }
+        Command::Migrate { check, json } => {
+            with_config(defaults, |config| migrate::run(&config, check, json))
+        }
+        Command::Peers { json } => with_config(defaults, |config| peers::run(&config, json)),
+        Command::Outbox(command) => with_config(defaults, |config| outbox::run(&config, &command)),
+        Command::Doctor { json } => doctor::run(defaults, json),
+        Command::Completions { shell } => {
+            completions::run(Cli::command().name(defaults.app), defaults.app, shell)
+        }
+        Command::Config(command) => config::run(defaults, &command),
+        Command::Serve => examined(defaults, |config, findings| {
+            serve::run(&config, stack, findings, defaults.app)
+        }),
     }
 }
 
@@ -127,6 +182,34 @@ fn examined(defaults: Defaults, command: impl FnOnce(Config, &[Finding]) -> Exit
         eprintln!("{}: {}", defaults.app, finding.message);
     }
     ExitCode::from(2)
+}
+
+/// Runs a command to its end, and says why if it fails.
+fn block_on(config: &Config, command: impl Future<Output = Result<ExitCode, String>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => Err(error.to_string()),
+    };
+    done.unwrap_or_else(|why| {
+        eprintln!("{}: {why}", config.app);
+        ExitCode::FAILURE
+    })
+}
+
+/// Opens the database, runs a command with an app over it, and says why if it fails.
+fn opened(
+    config: &Config,
+    command: impl AsyncFnOnce(AppState) -> Result<ExitCode, Problem>,
+) -> ExitCode {
+    block_on(config, async {
+        let db = Db::open(config.database_url.expose()).await;
+        let db = db.map_err(|error| format!("the database cannot be used: {error}"))?;
+        let app = App::new(config, db.clone(), Clock::system()).await;
+        let done = command(app.map_err(|error| error.to_string())?).await;
+        db.close().await;
+        done.map_err(|problem| create_admin::explain(&problem))
+    })
 }
 
 /// Writes a text to standard output. Whoever has closed the pipe has seen enough.

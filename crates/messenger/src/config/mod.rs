@@ -19,6 +19,7 @@ mod runtime;
 mod source;
 mod storage;
 mod table;
+mod telemetry;
 mod tls;
 
 use std::net::SocketAddr;
@@ -126,6 +127,8 @@ pub struct Config {
     pub settings: Vec<(Setting, i64)>,
     /// What the replicas share beside the database.
     pub redis_url: Option<Secret>,
+    /// Where to serve metrics.
+    pub metrics: Option<SocketAddr>,
     /// Whether logs are for people.
     pub debug: bool,
     /// What is logged.
@@ -192,6 +195,7 @@ impl Config {
             trusted_proxies: reader.trusted_proxies(),
             settings: reader.settings(),
             redis_url: reader.redis_url(),
+            metrics: reader.metrics(),
             log: reader.log(),
             app,
             public_url,
@@ -213,6 +217,7 @@ impl Config {
         reader.look_at_network(self.bind, public_url, &self.peers);
         reader.look_at_proxies(public_url, &self.tls, &self.trusted_proxies);
         reader.look_at_tls(public_url, &self.tls, &self.peers);
+        reader.look_at_metrics(self.bind, self.metrics);
         reader.look_at_storage(&self.database_url, self.redis_url.as_ref());
         reader.look_at_browsers(self.is_over_tls(), &self.browsers);
         reader.look_at_times(&self.settings, self.session_max, self.give_up_after);
@@ -338,10 +343,10 @@ mod tests {
 
     #[test]
     fn what_contradicts_each_other_is_found_and_named() {
+        type Case<'a> = (&'a [(&'a str, &'a str)], Level, &'a str);
         use Level::{Error, Warning};
         let (https, sqlite) = (("PUBLIC_URL", "https://a.example.org"), "sqlite://x.db");
         let secret = "s".repeat(32);
-        type Case<'a> = (&'a [(&'a str, &'a str)], Level, &'a str);
         let cases: &[Case] = &[
             (&[https, ("COOKIE_SECURE", "false")], Error, "COOKIE_SECURE"),
             (&[https], Warning, "TRUSTED_PROXIES"),
@@ -363,6 +368,8 @@ mod tests {
             (&[("SESSION_MAX_SECONDS", "3600")], Warning, "SESSION_MAX_SECONDS"),
             (&[("RELAY_GIVE_UP_SECONDS", "60")], Warning, "RELAY_GIVE_UP_SECONDS"),
             (&[("RUST_LOG", "info,=x=")], Error, "RUST_LOG"),
+            (&[("METRICS_ADDR", "nowhere")], Error, "METRICS_ADDR"),
+            (&[("METRICS_ADDR", "127.0.0.1:8001")], Error, "METRICS_ADDR"),
             (&[https, ("DEBUG", "true")], Warning, "DEBUG"),
             (&[("FERNET_KEY", "x")], Warning, "FERNET_KEY"),
         ];

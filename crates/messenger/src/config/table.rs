@@ -270,7 +270,7 @@ pub const VARIABLES: &[Section] = &[
         ],
     },
     Section {
-        title: "Logs",
+        title: "Logs and metrics",
         variables: &[
             variable(
                 "DEBUG",
@@ -283,6 +283,13 @@ pub const VARIABLES: &[Section] = &[
                 "What is logged: error, warn, info, debug or trace, for all or per target.",
             )
             .example("info,audit=debug"),
+            variable(
+                "METRICS_ADDR",
+                Unset("no metrics are served"),
+                "Address and port that Prometheus reads `/metrics` at: one of its own, for each app another, out of everybody's reach. Without it nothing is counted.",
+            )
+            .each()
+            .example("127.0.0.1:9101"),
         ],
     },
 ];

@@ -54,6 +54,11 @@ impl<I: Send + Sync + 'static, O: Send + 'static> Batcher<I, O> {
         Self { queue }
     }
 
+    /// How many items wait, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.queue.max_capacity() - self.queue.capacity(), self.queue.max_capacity())
+    }
+
     /// Gives what `apply` answers for `item`, once that is on disk.
     pub async fn submit(&self, item: I) -> Result<O, Problem> {
         let (answer, answered) = oneshot::channel();

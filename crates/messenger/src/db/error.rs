@@ -20,6 +20,9 @@ pub enum Error {
     /// The transaction was undone because a neighbour in its group broke it.
     #[error("the transaction was undone")]
     Undone,
+    /// The server has not answered in time, nor has it refused the connection.
+    #[error("the database does not answer")]
+    Silent,
     /// The app is shutting down.
     #[error("the database is closed")]
     Closed,
@@ -35,10 +38,22 @@ impl Error {
         error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 
+    /// Whether it is the data that the database does not take, and it would never: constraints, sizes, forms.
+    pub fn is_of_data(&self) -> bool {
+        let Self::Database(error) = self else { return matches!(self, Self::Value(_)) };
+        let Some(error) = error.as_database_error() else { return false };
+        let code = error.code().unwrap_or_default();
+        // SQLite: too big 18, constraint 19, mismatch 20. PostgreSQL: data 22, constraint 23.
+        let sqlite =
+            code.parse::<u32>().is_ok_and(|c| code.len() < 5 && matches!(c & 0xff, 18..=20));
+        let postgres = code.len() == 5 && ["22", "23"].iter().any(|class| code.starts_with(class));
+        sqlite || postgres
+    }
+
     /// Whether the same operation may succeed later: the database is away, busy, full or shutting down.
     pub fn is_transient(&self) -> bool {
         let Self::Database(error) = self else {
-            return matches!(self, Self::Undone | Self::Closed);
+            return matches!(self, Self::Undone | Self::Silent | Self::Closed);
         };
         match &**error {
             sqlx::Error::Io(_)
@@ -51,9 +66,12 @@ impl Error {
                 let sqlite = code
                     .parse::<u32>()
                     .is_ok_and(|c| code.len() < 5 && matches!(c & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
-                // PostgreSQL: connection 08, resources 53, operator 57, serialisation and deadlock 40.
+                // PostgreSQL: connection 08, resources 53, operator 57, serialisation and deadlock 40, and a transaction that
+                // has stood still for too long 25P03.
                 let postgres = code.len() == 5
-                    && ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class));
+                    && ["08", "53", "57", "40", "25P03"]
+                        .iter()
+                        .any(|class| code.starts_with(class));
                 sqlite || postgres
             }
             _ => false,

@@ -7,8 +7,10 @@
 
 mod batch;
 mod error;
+mod inspect;
 mod patience;
 mod query;
+mod remote;
 mod statement;
 mod write;
 
@@ -28,8 +30,10 @@ use tokio::sync::Notify;
 
 pub use batch::Batcher;
 pub use error::{Error, Result};
+pub use inspect::{Inspection, inspect};
 pub use patience::patiently;
 pub use query::{Conn, Insert, Query, Row};
+pub use remote::Remote;
 pub use statement::Statement;
 use write::Writer;
 
@@ -42,6 +46,12 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// Connections that read SQLite, each with a thread of its own.
 const SQLITE_READERS: u32 = 4;
+
+/// What every connection to SQLite has, that of `doctor` too.
+fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
+    let options = SqliteConnectOptions::from_str(url)?;
+    Ok(options.synchronous(SqliteSynchronous::Full).busy_timeout(ACQUIRE))
+}
 
 /// The database of one app; cheap to clone.
 #[derive(Clone)]
@@ -74,11 +84,9 @@ impl Db {
     }
 
     async fn open_sqlite(url: &str) -> Result<Self> {
-        let options = SqliteConnectOptions::from_str(url)?
+        let options = sqlite_options(url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(ACQUIRE)
             .statement_cache_capacity(256)
             .pragma("temp_store", "memory")
             .pragma("wal_autocheckpoint", "4000");
@@ -101,13 +109,22 @@ impl Db {
         let options = PgConnectOptions::from_str(url)?.statement_cache_capacity(256);
         // The pool would only say that it has timed out; a single attempt says why.
         PgConnection::connect_with(&options).await?.close().await?;
+        // Without limits: a migration may take long.
+        let migrating = PgPoolOptions::new().max_connections(1);
+        let migrating = migrating.connect_with(options.clone()).await?;
+        POSTGRES.run(&migrating).await?;
+        migrating.close().await;
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(false)
+            .after_connect(|conn, _| {
+                Box::pin(
+                    async move { sqlx::raw_sql(remote::LIMITS).execute(conn).await.map(|_| ()) },
+                )
+            })
             .connect_with(options)
             .await?;
-        POSTGRES.run(&pool).await?;
         Ok(Self::Postgres { pool, commits: Arc::default() })
     }
 
@@ -115,7 +132,7 @@ impl Db {
     pub async fn read(&self) -> Result<Conn> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
-            Self::Postgres { pool, .. } => Conn::Postgres(pool.acquire().await?),
+            Self::Postgres { pool, .. } => Conn::Postgres(Remote::new(pool.acquire().await?)),
         })
     }
 
@@ -124,7 +141,9 @@ impl Db {
     pub async fn snapshot(&self) -> Result<Conn> {
         let mut conn = self.read().await?;
         conn.run(if conn.is_postgres() {
-            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+            // Whoever reads all of it takes long, and holds up nobody.
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+             SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
         } else {
             "BEGIN"
         })
@@ -143,6 +162,24 @@ impl Db {
             Self::Sqlite { writer, .. } => writer.commits(),
             Self::Postgres { commits, .. } => commits,
         }
+    }
+
+    /// How many transactions wait for the one connection that writes, and how many may; nothing on PostgreSQL, where
+    /// they wait for a connection.
+    pub fn waiting(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Sqlite { writer, .. } => Some(writer.waiting()),
+            Self::Postgres { .. } => None,
+        }
+    }
+
+    /// How many connections are in use, that which writes to SQLite not among them, and how many are idle.
+    pub fn connections(&self) -> (usize, usize) {
+        let (size, idle) = match self {
+            Self::Sqlite { readers, .. } => (readers.size(), readers.num_idle()),
+            Self::Postgres { pool, .. } => (pool.size(), pool.num_idle()),
+        };
+        (usize::try_from(size).unwrap_or(0).saturating_sub(idle), idle)
     }
 
     /// Whether several processes may share this database.
@@ -165,14 +202,16 @@ impl Db {
         }
     }
 
-    /// Waits for the writes under way and closes all connections.
+    /// Waits for the writes under way and closes all connections; not for long, if PostgreSQL does not answer.
     pub async fn close(&self) {
         match self {
             Self::Sqlite { readers, writer } => {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres { pool, .. } => pool.close().await,
+            Self::Postgres { pool, .. } => {
+                let _ = tokio::time::timeout(ACQUIRE, pool.close()).await;
+            }
         }
     }
 }

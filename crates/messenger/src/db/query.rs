@@ -9,16 +9,18 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{
     Arguments, AssertSqlSafe, Decode, Encode, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Type,
 };
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Error, Result};
+use super::remote::WITHIN;
+use super::{Error, Remote, Result};
 
 /// A connection to either database.
 pub enum Conn {
     /// To SQLite.
     Sqlite(PoolConnection<Sqlite>),
     /// To PostgreSQL.
-    Postgres(PoolConnection<Postgres>),
+    Postgres(Remote),
 }
 
 enum Args {
@@ -100,7 +102,15 @@ impl Conn {
     }
 
     pub(super) async fn run(&mut self, text: &'static str) -> Result<()> {
-        either!(Conn, self, conn => { sqlx::raw_sql(text).execute(&mut **conn).await?; });
+        match self {
+            Self::Sqlite(conn) => {
+                sqlx::raw_sql(text).execute(&mut **conn).await?;
+            }
+            Self::Postgres(remote) => {
+                let answer = timeout(WITHIN, sqlx::raw_sql(text).execute(remote.live()?)).await;
+                remote.heard(answer)?;
+            }
+        }
         Ok(())
     }
 }
@@ -138,8 +148,10 @@ impl Query<'_> {
             (Conn::Sqlite(conn), Args::Sqlite(args)) => {
                 sqlx::query_with(self.text, args).execute(&mut **conn).await?.rows_affected()
             }
-            (Conn::Postgres(conn), Args::Postgres(args)) => {
-                sqlx::query_with(self.text, args).execute(&mut **conn).await?.rows_affected()
+            (Conn::Postgres(remote), Args::Postgres(args)) => {
+                let query = sqlx::query_with(self.text, args);
+                let answer = timeout(WITHIN, query.execute(remote.live()?)).await;
+                remote.heard(answer)?.rows_affected()
             }
             _ => return Err(Error::Closed),
         })
@@ -153,8 +165,10 @@ impl Query<'_> {
                 let rows = sqlx::query_with(self.text, args).fetch_all(&mut **conn).await?;
                 rows.into_iter().map(|row| map(&Row::new(Inner::Sqlite(row)))).collect()
             }
-            (Conn::Postgres(conn), Args::Postgres(args)) => {
-                let rows = sqlx::query_with(self.text, args).fetch_all(&mut **conn).await?;
+            (Conn::Postgres(remote), Args::Postgres(args)) => {
+                let query = sqlx::query_with(self.text, args);
+                let answer = timeout(WITHIN, query.fetch_all(remote.live()?)).await;
+                let rows = remote.heard(answer)?;
                 rows.into_iter().map(|row| map(&Row::new(Inner::Postgres(row)))).collect()
             }
             _ => Err(Error::Closed),
@@ -173,9 +187,17 @@ impl Query<'_> {
                     }
                 }
             }
-            (Conn::Postgres(conn), Args::Postgres(args)) => {
-                let mut rows = sqlx::query_with(self.text, args).fetch(&mut **conn);
-                while let Some(row) = rows.try_next().await? {
+            (Conn::Postgres(remote), Args::Postgres(args)) => {
+                let mut rows = sqlx::query_with(self.text, args).fetch(remote.live()?);
+                loop {
+                    let next = match timeout(WITHIN, rows.try_next()).await {
+                        Ok(next) => next?,
+                        Err(elapsed) => {
+                            drop(rows);
+                            return remote.heard(Err(elapsed));
+                        }
+                    };
+                    let Some(row) = next else { break };
                     if !take(&Row::new(Inner::Postgres(row)))? {
                         break;
                     }

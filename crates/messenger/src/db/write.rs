@@ -9,7 +9,7 @@ use sqlx::SqlitePool;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Conn, Db, Error, Result};
+use super::{Conn, Db, Error, Remote, Result};
 
 /// Transactions that one group commits together, at most.
 const GROUP: usize = 64;
@@ -33,7 +33,8 @@ impl Db {
             Self::Postgres { pool, commits } => {
                 let (pool, commits) = (pool.clone(), commits.clone());
                 let run = tokio::spawn(async move {
-                    let mut conn = Conn::Postgres(pool.acquire().await.map_err(Error::from)?);
+                    let conn = pool.acquire().await.map_err(Error::from)?;
+                    let mut conn = Conn::Postgres(Remote::new(conn));
                     conn.run("BEGIN").await?;
                     // A panic drops the connection half-way; the pool must not hand it out again.
                     match AssertUnwindSafe(job(&mut conn)).catch_unwind().await {
@@ -63,7 +64,7 @@ impl Db {
 fn discard(conn: Conn) {
     match conn {
         Conn::Sqlite(conn) => drop(conn.detach()),
-        Conn::Postgres(conn) => drop(conn.detach()),
+        Conn::Postgres(mut remote) => remote.discard(),
     }
 }
 
@@ -97,6 +98,10 @@ impl Writer {
         let (closing, commits) = (CancellationToken::new(), Arc::<Notify>::default());
         tokio::spawn(write_groups(conn, jobs, closing.clone(), commits.clone()));
         Ok(Self { queue, pool, closing, commits })
+    }
+
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.queue.max_capacity() - self.queue.capacity(), self.queue.max_capacity())
     }
 
     pub(super) fn commits(&self) -> &Arc<Notify> {
@@ -166,14 +171,16 @@ async fn commit(conn: &mut Conn, jobs: Vec<Job>) -> Result<()> {
     for job in jobs {
         if alone {
             if run(conn, job).await == Verdict::Undo {
-                return conn.run("ROLLBACK").await;
+                // SQLite undoes the transaction by itself on some errors (a full disk); then there is none to undo.
+                let _ = conn.run("ROLLBACK").await;
+                return Ok(());
             }
             break;
         }
         conn.run("SAVEPOINT job").await?;
         if run(conn, job).await == Verdict::Undo {
-            // SQLite undoes the whole transaction on some errors (a full disk); then this fails, and so do all.
-            conn.run("ROLLBACK TO job").await?;
+            // If it has, this fails, and so do all.
+            conn.run("ROLLBACK TO job").await.map_err(|_| Error::Undone)?;
         }
         conn.run("RELEASE job").await?;
     }

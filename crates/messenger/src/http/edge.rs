@@ -45,6 +45,7 @@ pub async fn edge(State(app): State<AppState>, mut request: Request, next: Next)
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let origin = request.headers().get(ORIGIN).cloned();
     let span = tracing::info_span!("request", id = %trace.request, trace = %trace.id.simple());
+    let watched = app.requests.watch(&mut request);
     let started = std::time::Instant::now();
     let run = async {
         let answer = async {
@@ -60,6 +61,9 @@ pub async fn edge(State(app): State<AppState>, mut request: Request, next: Next)
         let mut response = finish(response, &path, &trace);
         cors::share(&app.origins, origin.as_ref(), response.headers_mut());
         secure(&app.origins, response.headers_mut());
+        if let Some(watched) = watched {
+            watched.answered(response.status());
+        }
         let (status, micros) = (response.status().as_u16(), started.elapsed().as_micros());
         if response.status().is_server_error() {
             tracing::warn!(%method, path, status, micros, "answered");

@@ -40,6 +40,19 @@ pub enum Whose {
 }
 
 impl Bucket {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Register,
+        Self::Login,
+        Self::LoginAccount,
+        Self::Refresh,
+        Self::Send,
+        Self::Lookup,
+        Self::Upload,
+        Self::Socket,
+        Self::Relay,
+    ];
+
     /// The bucket of a route, if it is limited. `path` is the pattern that the router has matched.
     pub fn of(method: &Method, path: &str) -> Option<Self> {
         Some(match (method.as_str(), path.trim_end_matches('/')) {
@@ -54,9 +67,13 @@ impl Bucket {
             }
             ("PUT" | "POST", "/api/auth/me/picture" | "/api/me/picture") => Self::Upload,
             ("GET", "/api/ws") | ("POST", "/api/ws/ticket") => Self::Socket,
-            (_, "/relay/v1/events" | "/relay/v1/users" | "/relay/v1/users/{id}/picture") => {
-                Self::Relay
-            }
+            (
+                _,
+                "/relay/v1/events"
+                | "/relay/v1/reach"
+                | "/relay/v1/users"
+                | "/relay/v1/users/{id}/picture",
+            ) => Self::Relay,
             _ => return None,
         })
     }

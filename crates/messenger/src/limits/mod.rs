@@ -53,7 +53,8 @@ impl Limits {
         };
         let taken = taken.unwrap_or_else(|| self.memory.take(bucket, key, rate));
         if !taken.allowed {
-            metrics::counter!("rate_limited_total", "bucket" => bucket.name()).increment(1);
+            metrics::counter!("messaging_rate_limited_total", "bucket" => bucket.name())
+                .increment(1);
         }
         Some(taken)
     }

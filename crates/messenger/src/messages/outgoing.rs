@@ -72,6 +72,11 @@ impl Outgoing {
         }))
     }
 
+    /// How many messages wait, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.0.waiting()
+    }
+
     /// Gives the message once it and its outbox rows are on disk.
     pub async fn submit(&self, row: NewRow) -> Result<Message, Problem> {
         self.0.submit(row).await

@@ -54,6 +54,11 @@ impl Pictures {
         Self { pool: Pool::new(1, WAITING, "Too many pictures are waiting."), asked }
     }
 
+    /// How many pictures are being decoded or wait, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.pool.jobs()
+    }
+
     /// The picture as it is kept, whoever it comes from: see [`normalise::normalise`].
     async fn normalise(&self, upload: Bytes) -> Result<Vec<u8>, Problem> {
         Ok(self.pool.run(move || normalise::normalise(&upload)).await??)

@@ -1,22 +1,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{Method, StatusCode};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use shared::address::{AppName, Username};
 use shared::id::UserId;
 use shared::problem::Problem;
 use shared::relay::{
-    Batch, BatchResult, EVENTS_PATH, KEYS_PATH, Keys, MAX_LIST, RECOVERY_PATH, RecoveryRequest,
-    SIGNALS_PATH, Signals, USERS_PATH, UserList, UserState,
+    Batch, BatchResult, EVENTS_PATH, KEYS_PATH, Keys, MAX_LIST, REACH_PATH, RECOVERY_PATH, Reach,
+    RecoveryRequest, SIGNALS_PATH, Signals, USERS_PATH, UserList, UserState,
 };
 use shared::time::Clock;
 use uuid::Uuid;
 
 use super::Cause;
-use super::service_token::{BodyDigest, ServiceTokens};
+use super::service_token::{BodyDigest, Refusal, ServiceTokens, Signature, Skew};
 use crate::config::{Config, Peer};
 use crate::tls::{self, Current, TlsError};
 use crate::users::UserQuery;
@@ -29,14 +30,17 @@ const BATCH: Duration = Duration::from_secs(30);
 const LOOKUP: Duration = Duration::from_secs(3);
 /// How long a caller waits for the users that a peer adds to a list, or for a picture.
 const SEARCH: Duration = Duration::from_secs(2);
+/// Where every app says that it lives.
+const LIVE_PATH: &str = "/health/live";
 /// Bytes of an answer, at most.
 const MAX_ANSWER: usize = 1024 * 1024;
-/// Characters of a problem's code, at most.
-const MAX_CODE: usize = 40;
 /// Users that a peer may say it has, at most.
 const MAX_COUNT: i64 = 1_000_000_000;
 /// The longest wait that a peer may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(10);
+
+/// In which a receiver says what time it is there, when it refuses a signature of another time.
+pub(super) const TIME: HeaderName = HeaderName::from_static("relay-time");
 
 /// Talks to one peer: signed requests, no redirects, no proxy from the environment.
 pub struct PeerClient {
@@ -56,6 +60,26 @@ pub struct Delivery {
     pub reason: String,
     /// How long the peer asks to wait.
     pub retry_after: Option<Duration>,
+}
+
+/// What a peer has answered to a request that anybody may make.
+pub struct Probe {
+    /// Whether it says that it lives.
+    pub alive: bool,
+    /// Its status.
+    pub status: StatusCode,
+    /// What its clock shows, as the header `Date` says it.
+    pub date: Option<String>,
+}
+
+/// Why a peer has not said whether it reaches this app.
+pub enum Refusal {
+    /// It does not take this app's signature.
+    Signature,
+    /// It is of a release that does not know.
+    Unknown,
+    /// Something else, in words.
+    Failed(String),
 }
 
 impl Delivery {
@@ -81,7 +105,7 @@ impl Delivery {
 
     /// The answer was another one than the one that was hoped for.
     async fn answered(response: Response) -> Self {
-        let (status, retry_after) = (response.status(), retry_after(&response));
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
         let cause = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Cause::Unauthorized,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Cause::Busy,
@@ -108,9 +132,7 @@ impl PeerClient {
     pub async fn deliver(&self, batch: &Batch) -> Result<BatchResult, Delivery> {
         let body = serde_json::to_vec(batch).map_err(|error| Delivery::internal(&error))?;
         let trace = batch.events.iter().find_map(|event| event.trace);
-        let request = self.request(&Method::POST, EVENTS_PATH, body, trace);
-        let request = request.map_err(|problem| Delivery::internal(&problem))?;
-        let response = request.send().await.map_err(|error| Delivery::broken(&error))?;
+        let response = self.send(&Method::POST, EVENTS_PATH, body, trace, BATCH).await?;
         if response.status() != StatusCode::OK {
             return Err(Delivery::answered(response).await);
         }
@@ -127,7 +149,7 @@ impl PeerClient {
     /// Tells the peer what is only worth knowing now.
     pub async fn signal(&self, signals: &Signals) -> Result<(), Delivery> {
         let body = serde_json::to_vec(signals).map_err(|error| Delivery::internal(&error))?;
-        let response = self.post(SIGNALS_PATH, body).await?;
+        let response = self.send(&Method::POST, SIGNALS_PATH, body, None, LOOKUP).await?;
         if response.status().is_success() {
             return Ok(());
         }
@@ -138,20 +160,12 @@ impl PeerClient {
     /// does not know of such a request.
     pub async fn recover(&self, request: &RecoveryRequest) -> Result<bool, Delivery> {
         let body = serde_json::to_vec(request).map_err(|error| Delivery::internal(&error))?;
-        let response = self.post(RECOVERY_PATH, body).await?;
+        let response = self.send(&Method::POST, RECOVERY_PATH, body, None, LOOKUP).await?;
         match response.status() {
             status if status.is_success() => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
             _ => Err(Delivery::answered(response).await),
         }
-    }
-
-    /// Sends what is answered with a status and nothing else.
-    async fn post(&self, target: &str, body: Vec<u8>) -> Result<Response, Delivery> {
-        let request = self.request(&Method::POST, target, body, None);
-        let request = request.map_err(|problem| Delivery::internal(&problem))?;
-        let response = request.timeout(LOOKUP).send().await;
-        response.map_err(|error| Delivery::broken(&error))
     }
 
     /// The peer's user with a name. 503 if the peer cannot be asked.
@@ -160,16 +174,16 @@ impl PeerClient {
             .append_pair("username", username.as_str())
             .finish();
         let target = format!("{USERS_PATH}?{query}");
-        let request = self.request(&Method::GET, &target, Vec::new(), None)?;
         let answer = async {
-            let response = request.timeout(LOOKUP).send().await.map_err(|error| causes(&error))?;
+            let response = self.send(&Method::GET, &target, Vec::new(), None, LOOKUP).await;
+            let response = response.map_err(|failure| failure.reason)?;
             match response.status() {
                 StatusCode::OK => {
                     let card = serde_json::from_slice(&read(response).await?);
                     card.map(Some).map_err(|_| "the answer is not a user".to_owned())
                 }
                 StatusCode::NOT_FOUND => Ok(None),
-                status => Err(format!("the peer answered {status}")),
+                _ => Err(refusal(response).await),
             }
         };
         answer.await.map_err(|reason| {
@@ -211,6 +225,52 @@ impl PeerClient {
         answer.map_err(failed).ok()
     }
 
+    /// Whether somebody answers at the peer's address, and what their clock shows.
+    pub async fn probe(&self) -> Result<Probe, String> {
+        let url = self.url.join(LIVE_PATH).map_err(|error| error.to_string())?;
+        let http = self.http.get();
+        let response = http.get(url).timeout(LOOKUP).send().await.map_err(|e| causes(&e))?;
+        let status = response.status();
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let date = date.map(str::to_owned);
+        // Whatever else has taken the address would hardly answer with that.
+        let body: Option<serde_json::Value> =
+            read(response).await.ok().and_then(|body| serde_json::from_slice(&body).ok());
+        let alive = status == StatusCode::OK && body.is_some_and(|body| body["status"] == "ok");
+        Ok(Probe { alive, status, date })
+    }
+
+    /// Fails unless the peer takes a signed request.
+    pub async fn knock(&self) -> Result<(), String> {
+        // It does not matter whether there is such a user.
+        let target = format!("{USERS_PATH}?username=nobody");
+        let request = self.request(&Method::GET, &target, Vec::new(), None).await;
+        let request = request.map_err(|problem| problem.to_string())?.timeout(SEARCH);
+        let response = request.send().await.map_err(|error| causes(&error))?;
+        match response.status() {
+            StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
+            status => Err(format!("the peer answered {status}")),
+        }
+    }
+
+    /// Whether the peer reaches this app, as the peer says.
+    pub async fn reach(&self) -> Result<Reach, Refusal> {
+        let failed = |problem: Problem| Refusal::Failed(problem.to_string());
+        let request = self.request(&Method::GET, REACH_PATH, Vec::new(), None).await;
+        let response = request.map_err(failed)?.timeout(CONNECT).send().await;
+        let response = response.map_err(|error| Refusal::Failed(causes(&error)))?;
+        match response.status() {
+            StatusCode::OK => {
+                let body = read(response).await.map_err(Refusal::Failed)?;
+                let reach = serde_json::from_slice(&body);
+                reach.map_err(|_| Refusal::Failed("the answer says nothing of it".to_owned()))
+            }
+            StatusCode::UNAUTHORIZED => Err(Refusal::Signature),
+            StatusCode::NOT_FOUND => Err(Refusal::Unknown),
+            status => Err(Refusal::Failed(format!("the peer answered {status}"))),
+        }
+    }
+
     /// Which keys the peer holds; why that cannot be known, if it cannot.
     pub async fn keys(&self) -> Result<Keys, String> {
         let body = self.ask(KEYS_PATH).await?;
@@ -219,39 +279,79 @@ impl PeerClient {
 
     /// The body of the answer to a `GET` that is answered 200.
     async fn ask(&self, target: &str) -> Result<Vec<u8>, String> {
-        let request = self.request(&Method::GET, target, Vec::new(), None);
-        let request = request.map_err(|problem| problem.to_string())?.timeout(SEARCH);
-        let response = request.send().await.map_err(|error| causes(&error))?;
+        let response = self.send(&Method::GET, target, Vec::new(), None, SEARCH).await;
+        let response = response.map_err(|failure| failure.reason)?;
         match response.status() {
             StatusCode::OK => read(response).await,
-            status => Err(format!("the peer answered {status}")),
+            _ => Err(refusal(response).await),
         }
     }
 
     /// The digest that the body of a request from this peer must have, if the peer has signed the request.
-    pub(super) fn verify(&self, token: &str, method: &Method, target: &str) -> Option<BodyDigest> {
+    pub(super) fn verify(
+        &self,
+        token: &str,
+        method: &Method,
+        target: &str,
+    ) -> Result<BodyDigest, Refusal> {
         self.tokens.verify(token, method, target)
     }
 
-    fn request(
+    /// What time it is here, for the peer, whose signature is of another time.
+    pub(super) fn time(&self, skew: &Skew) -> Result<String, Problem> {
+        self.tokens.time(skew)
+    }
+
+    /// Sends a request, and once more if the peer says that it has another time there.
+    async fn send(
         &self,
         method: &Method,
         target: &str,
         body: Vec<u8>,
         trace: Option<Uuid>,
-    ) -> Result<reqwest::RequestBuilder, Problem> {
-        let token = self.tokens.sign(method, target, &body)?;
-        let url = self.url.join(target).map_err(|_| Problem::internal())?;
+        within: Duration,
+    ) -> Result<Response, Delivery> {
+        let body = Bytes::from(body);
+        let first = self
+            .tokens
+            .sign(method, target, &body)
+            .map_err(|problem| Delivery::internal(&problem))?;
+        let response = self.attempt(method, target, body.clone(), trace, within, &first).await?;
+        let time = response.headers().get(TIME).and_then(|time| time.to_str().ok());
+        if response.status() != StatusCode::UNAUTHORIZED
+            || !time.is_some_and(|time| self.tokens.set(&first, time))
+        {
+            return Ok(response);
+        }
+        let second = self
+            .tokens
+            .sign(method, target, &body)
+            .map_err(|problem| Delivery::internal(&problem))?;
+        self.attempt(method, target, body, trace, within, &second).await
+    }
+
+    async fn attempt(
+        &self,
+        method: &Method,
+        target: &str,
+        body: Bytes,
+        trace: Option<Uuid>,
+        within: Duration,
+        signature: &Signature,
+    ) -> Result<Response, Delivery> {
+        let url = self.url.join(target).map_err(|error| Delivery::internal(&error))?;
         let trace = trace.unwrap_or_else(|| Uuid::from_u128(rand::random()));
         let span = rand::random::<u64>() | 1;
-        Ok(self
+        let request = self
             .http
             .get()
             .request(method.clone(), url)
-            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .header(AUTHORIZATION, format!("Bearer {}", signature.token))
             .header(CONTENT_TYPE, "application/json")
             .header("traceparent", format!("00-{}-{span:016x}-01", trace.simple()))
-            .body(body))
+            .timeout(within)
+            .body(body);
+        request.send().await.map_err(|error| Delivery::broken(&error))
     }
 }
 
@@ -266,7 +366,6 @@ fn http_client(tls: rustls::ClientConfig) -> Result<Client, TlsError> {
         .redirect(Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT)
-        .timeout(BATCH)
         .tcp_nodelay(true)
         .http1_only()
         .user_agent(concat!("messenger/", env!("CARGO_PKG_VERSION")))
@@ -286,28 +385,36 @@ async fn read(mut response: Response) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-/// What a peer has answered instead of a result, with the code of its problem if it names one.
+/// What a peer that refuses a request has said: the status, and the code of its problem if it is one of ours.
 async fn refusal(response: Response) -> String {
     let status = response.status();
-    let document = read(response).await.unwrap_or_default();
-    let document: serde_json::Value = serde_json::from_slice(&document).unwrap_or_default();
-    // What a peer says goes into the log only where it cannot be anything but a code.
+    let body = read(response).await.unwrap_or_default();
+    let problem = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default();
     let is_code = |code: &&str| {
-        code.len() <= MAX_CODE && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        (1..=40).contains(&code.len())
+            && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
     };
-    match document["code"].as_str().filter(is_code) {
-        Some(code) => format!("the peer answered {status}, {code}"),
+    match problem["code"].as_str().filter(is_code) {
+        Some(code) => format!("the peer answered {status}: {code}"),
         None => format!("the peer answered {status}"),
     }
 }
 
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+/// How long a peer asks to wait, in seconds or as a moment by its own clock (RFC 9110 §10.2.3).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let asked = text(RETRY_AFTER)?;
+    let wait = if let Ok(seconds) = asked.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let moment = |text| httpdate::parse_http_date(text).ok();
+        moment(asked)?.duration_since(moment(text(DATE)?)?).unwrap_or_default()
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 /// An error with all its causes, as the outer one rarely says what happened.
-fn causes(error: &dyn std::error::Error) -> String {
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -315,4 +422,31 @@ fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_waited_for_as_it_asks_but_not_for_ever() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        for (asked, seconds) in [
+            ("7", Some(7)),
+            ("0", Some(0)),
+            ("99999999999", Some(600)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Sun, 06 Nov 1994 08:49:07 GMT", Some(0)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(600)),
+            ("-1", None),
+            ("99999999999999999999999", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let headers = [(RETRY_AFTER, asked), (DATE, date)];
+            let headers = headers.map(|(name, value)| (name, value.parse().unwrap()));
+            let wait = retry_after(&headers.into_iter().collect());
+            assert_eq!(wait, seconds.map(Duration::from_secs), "{asked}");
+        }
+    }
 }

@@ -10,8 +10,8 @@ use crate::{messages, realtime, receipts};
 /// Which of the events that wait for a peer.
 #[derive(Clone, Copy, Debug)]
 pub enum Waits {
-    /// Those that were written before a moment.
-    Since(Timestamp),
+    /// New messages that were written before a moment. Changes tell of a state, which the peer is to know however late.
+    MessagesBefore(Timestamp),
     /// The one with this number.
     Seq(i64),
     /// All.

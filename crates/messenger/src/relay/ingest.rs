@@ -64,31 +64,85 @@ pub async fn ingest(app: &Arc<App>, batch: Batch<&RawValue>) -> Result<BatchResu
         if fresh.is_empty() || early {
             return Ok(answer(&batch, start, start, repeated));
         }
-        let advance = Advance {
-            origin: batch.origin.clone(),
-            stream: batch.stream,
-            known,
-            position: start + i64::try_from(fresh.len()).unwrap_or(0),
+        let end = start + i64::try_from(fresh.len()).unwrap_or(0);
+        let refused = match take(app, &batch, known, fresh).await {
+            // One of them is what the database does not take, and the others must not wait for it.
+            Err(error) if error.is_of_data() => {
+                tracing::error!(peer = %batch.origin, %error, "an event cannot be stored");
+                take_one_by_one(app, &batch, known, start).await?
+            }
+            taken => taken?,
         };
-        let (shared, end) = (app.clone(), advance.position);
-        let work = app.db.write(move |conn| {
-            Box::pin(async move { take_in(&shared, conn, fresh, advance).await })
-        });
-        if let Some(taken) = work.await? {
-            for id in taken.conversations {
-                app.memberships.forget(id).await;
-            }
-            let told: Vec<_> = taken.told.into_iter().map(|(peer, _)| peer).collect();
-            app.relay.wake(&told);
-            for user in taken.users {
-                app.directory.forget(&user).await;
-            }
-            receipts::announce_moved(app, taken.moved);
-            let refused = taken.refused.into_iter().map(|(seq, code)| (seq, code.to_owned()));
+        if let Some(refused) = refused {
+            let refused = refused.into_iter().map(|(seq, code)| (seq, code.to_owned()));
             return Ok(answer(&batch, start, end, repeated.into_iter().chain(refused).collect()));
         }
     }
     Err(Problem::unavailable("busy", "The position of the stream is contended.", 1))
+}
+
+/// Takes in events and gives those that were refused; `None`, and nothing taken in, if the position has moved meanwhile.
+async fn take(
+    app: &Arc<App>,
+    batch: &Batch<&RawValue>,
+    known: Option<(StreamId, i64)>,
+    fresh: Vec<Fresh>,
+) -> Result<Option<HashMap<i64, &'static str>>, Error> {
+    let Some(position) = fresh.last().map(|event| event.seq) else { return Ok(None) };
+    let advance = Advance { origin: batch.origin.clone(), stream: batch.stream, known, position };
+    let (shared, events) = (app.clone(), fresh.len());
+    let work = app
+        .db
+        .write(move |conn| Box::pin(async move { take_in(&shared, conn, fresh, advance).await }));
+    let Some(taken) = work.await? else { return Ok(None) };
+    count(&batch.origin, events, taken.refused.len());
+    for id in taken.conversations {
+        app.memberships.forget(id).await;
+    }
+    let told: Vec<_> = taken.told.into_iter().map(|(peer, _)| peer).collect();
+    app.relay.wake(&told);
+    for user in taken.users {
+        app.directory.forget(&user).await;
+    }
+    receipts::announce_moved(app, taken.moved);
+    Ok(Some(taken.refused))
+}
+
+/// Takes in the events after a position, each in a transaction of its own, and refuses those that cannot be stored.
+async fn take_one_by_one(
+    app: &Arc<App>,
+    batch: &Batch<&RawValue>,
+    mut known: Option<(StreamId, i64)>,
+    after: i64,
+) -> Result<Option<HashMap<i64, &'static str>>, Error> {
+    let has_others = app.relay.peers.len() > 1;
+    let mut refused = HashMap::new();
+    for event in batch.events.iter().filter(|event| event.seq > after) {
+        let fresh = Fresh::parse(event.seq, event.trace, event.body.get(), has_others);
+        let taken = match take(app, batch, known, vec![fresh]).await {
+            Err(error) if error.is_of_data() => {
+                let body = Err("unprocessable");
+                let fresh = Fresh { seq: event.seq, trace: event.trace, body, text: None };
+                take(app, batch, known, vec![fresh]).await?
+            }
+            taken => taken?,
+        };
+        let Some(taken) = taken else { return Ok(None) };
+        refused.extend(taken);
+        known = Some((batch.stream, event.seq));
+    }
+    Ok(Some(refused))
+}
+
+/// Counts the events that were settled, and those of them that were refused.
+fn count(origin: &AppName, events: usize, refused: usize) {
+    let number = |events| u64::try_from(events).unwrap_or(u64::MAX);
+    metrics::counter!("messaging_relay_events_received_total", "peer" => origin.to_string())
+        .increment(number(events));
+    if refused > 0 {
+        metrics::counter!("messaging_relay_events_refused_total", "peer" => origin.to_string())
+            .increment(number(refused));
+    }
 }
 
 /// An event that is beyond the position.

@@ -12,7 +12,9 @@ mod client;
 mod give_up;
 mod ingest;
 mod keys;
+mod meter;
 mod parked;
+mod reach;
 mod receiver;
 mod sender;
 mod service_token;
@@ -40,7 +42,7 @@ use crate::recovery;
 use crate::tls::{Current, TlsError};
 
 pub use cause::Cause;
-pub use client::{Delivery, PeerClient, connections};
+pub use client::{Delivery, PeerClient, Probe, Refusal, causes, connections};
 pub use give_up::{GivenUp, Waits, give_up};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
@@ -61,6 +63,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(recovery::recover))
         .routes(routes!(signals::signals))
         .routes(routes!(users::users))
+        .routes(routes!(reach::reach))
         .routes(routes!(users::picture))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }

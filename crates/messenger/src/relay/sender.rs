@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use shared::address::AppName;
 use shared::id::{ConversationId, EventId, MessageId, StreamId, UserId};
@@ -13,7 +13,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::store::{self, EventKind, NewEvent, Waiting};
+use super::meter::Meter;
+use super::store::{self, EventKind, Held, NewEvent, Waiting};
 use super::{Cause, Delivery, GivenUp, PeerClient, Signals, Waits, give_up};
 use crate::app::App;
 use crate::conversations;
@@ -53,13 +54,20 @@ pub struct Sender {
     peer: AppName,
     owner: Uuid,
     give_up_after: Duration,
-    lease: std::sync::Mutex<Option<Lease>>,
+    lease: Mutex<Lease>,
+    meter: Meter,
 }
 
+/// What a sender knows of the lease of its peer. Moments are those of its own clock, which may differ from those of other
+/// processes, and may step back.
 #[derive(Clone, Copy)]
-struct Lease {
-    fence: i64,
-    renew_at: Timestamp,
+enum Lease {
+    /// Nothing.
+    Unknown,
+    /// This sender has taken it, or renewed it, at a moment.
+    Own { fence: i64, since: Timestamp },
+    /// Another has it, and has neither renewed it nor given it back since a moment.
+    Other { held: Held, since: Timestamp },
 }
 
 /// A batch that is to be delivered.
@@ -74,7 +82,8 @@ impl Sender {
     pub fn new(app: &Arc<App>, peer: AppName, give_up_after: Duration) -> Self {
         // A process alone with its database may take over at once from the one that was killed before it.
         let owner = if app.db.is_shared() { Uuid::from_u128(rand::random()) } else { Uuid::nil() };
-        Self { app: app.clone(), peer, owner, give_up_after, lease: std::sync::Mutex::default() }
+        let (lease, meter) = (Mutex::new(Lease::Unknown), Meter::of(&peer));
+        Self { app: app.clone(), peer, owner, give_up_after, lease, meter }
     }
 
     /// The next events, empty if there are none; `None` if another process sends to this peer.
@@ -83,7 +92,7 @@ impl Sender {
         let limit = i64::try_from(MAX_BATCH).unwrap_or(0);
         let mut waiting = store::waiting(&mut self.app.db.read().await?, &self.peer, limit).await?;
         let oldest = self.app.clock.wall().before(self.give_up_after);
-        if waiting.iter().any(|w| w.created_at < oldest && w.kind != EventKind::Void) {
+        if waiting.iter().any(|w| w.created_at < oldest && w.kind == EventKind::Message) {
             self.give_up(oldest).await?;
             waiting = store::waiting(&mut self.app.db.read().await?, &self.peer, limit).await?;
         }
@@ -138,7 +147,9 @@ impl Sender {
                     return Ok::<_, Problem>(None);
                 }
                 let (mut relayed, mut failed, mut registers) = (Vec::new(), Vec::new(), Vec::new());
-                for (seq, kind, subject) in store::settle(conn, &peer, position).await? {
+                let settled = store::settle(conn, &peer, position).await?;
+                let number = settled.len();
+                for (seq, kind, subject) in settled {
                     let code = refused.iter().find(|(number, _)| *number == seq);
                     if kind == EventKind::Receipt {
                         let (delivered, seen) = told.get(&seq).copied().unwrap_or((NEVER, NEVER));
@@ -168,16 +179,19 @@ impl Sender {
                         at: now,
                     })
                     .collect();
+                let refused = failed.len();
                 relayed.append(&mut failed);
                 realtime::append_status(conn, &relayed, now).await?;
                 store::append(conn, &peer, &events).await?;
-                Ok(Some(relayed))
+                Ok(Some((relayed, number, refused)))
             })
         });
-        let Some(changed) = settled.await? else {
+        let Some((changed, number, refused)) = settled.await? else {
+            tracing::warn!(peer = %self.peer, "the lease has gone to another process; nothing was settled");
             self.forget_lease();
             return Ok(false);
         };
+        self.meter.settled(number, refused);
         if !changed.is_empty() {
             let changed = changed.into_iter().map(MessageId::from).collect();
             receipts::announce(&self.app, StatusChange::Messages(changed));
@@ -214,12 +228,13 @@ impl Sender {
     async fn give_up(&self, oldest: Timestamp) -> Result<(), Problem> {
         let (peer, now) = (self.peer.clone(), self.app.clock.now());
         let given_up = self.app.db.write(move |conn| {
-            Box::pin(
-                async move { give_up(conn, &peer, Waits::Since(oldest), "expired", now).await },
-            )
+            Box::pin(async move {
+                give_up(conn, &peer, Waits::MessagesBefore(oldest), "expired", now).await
+            })
         });
         let GivenUp { failed, .. } = given_up.await?;
         let messages = failed.len();
+        self.meter.expired(messages);
         receipts::announce(&self.app, StatusChange::Messages(failed));
         tracing::warn!(peer = %self.peer, messages, "events were given up, as the peer has been away too long");
         Ok(())
@@ -227,26 +242,41 @@ impl Sender {
 
     async fn hold_lease(&self) -> Result<Option<i64>, Problem> {
         let now = self.app.clock.wall();
-        if let Some(lease) = self.held().filter(|lease| lease.renew_at > now) {
-            return Ok(Some(lease.fence));
-        }
         let span = if self.app.db.is_shared() { SHARED_LEASE } else { SOLE_LEASE };
-        let (peer, owner) = (self.peer.clone(), self.owner);
+        let is_within = |since: Timestamp, span| since <= now && now < since.after(span);
+        let known = *self.known();
+        let run_out = match known {
+            Lease::Own { fence, since } if is_within(since, span / 3) => return Ok(Some(fence)),
+            Lease::Other { held, since } if now >= since.after(span) => Some(held),
+            _ => None,
+        };
+        let (peer, owner, until) = (self.peer.clone(), self.owner, now.after(span));
         let claim = self.app.db.write(move |conn| {
-            Box::pin(async move { store::lease(conn, &peer, owner, now, span).await })
+            Box::pin(async move { store::lease(conn, &peer, owner, until, run_out).await })
         });
-        let fence = claim.await?;
-        let lease = fence.map(|fence| Lease { fence, renew_at: now.after(span / 3) });
-        *self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = lease;
-        Ok(fence)
+        let lease = match (claim.await?, known) {
+            (Ok(fence), _) => Lease::Own { fence, since: now },
+            (Err(Some(held)), Lease::Other { held: before, since })
+                if held == before && since <= now =>
+            {
+                known
+            }
+            (Err(Some(held)), _) => Lease::Other { held, since: now },
+            (Err(None), _) => Lease::Unknown,
+        };
+        *self.known() = lease;
+        Ok(match lease {
+            Lease::Own { fence, .. } => Some(fence),
+            Lease::Other { .. } | Lease::Unknown => None,
+        })
     }
 
-    fn held(&self) -> Option<Lease> {
-        *self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Lease> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget_lease(&self) {
-        *self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        *self.known() = Lease::Unknown;
     }
 
     /// Gives the lease back.
@@ -293,7 +323,8 @@ impl Sender {
                     greet = standing.is_old(&self.app);
                 }
                 Err(failure) => {
-                    let wait = failure.retry_after.unwrap_or_else(|| wait(failures));
+                    // A peer may ask for more patience than there would be, but not for less.
+                    let wait = wait(failures).max(failure.retry_after.unwrap_or_default());
                     standing.failed(&self.app, &self.peer, failure.cause, wait).await;
                     if failures == 0 {
                         tracing::warn!(peer = %self.peer, reason = failure.reason, "delivery failed; trying again");
@@ -335,11 +366,13 @@ impl Sender {
         if events == 0 && !greet {
             return Ok(Some(0));
         }
+        let started = Instant::now();
         let answer = tokio::select! {
             answer = client.deliver(&claimed.batch) => answer,
             // The peer may have it or not; the next process will find out.
             () = stopping.cancelled() => return Ok(Some(0)),
         };
+        self.meter.attempt(&answer, started.elapsed());
         if answer.as_ref().is_err_and(|failure| failure.cause == Cause::StaleStream) {
             self.restart(claimed.fence).await.map_err(failed)?;
         }

@@ -1,4 +1,5 @@
 use axum::extract::{FromRequest, OriginalUri, Request};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, StatusCode};
@@ -6,7 +7,8 @@ use shared::address::AppName;
 use shared::problem::Problem;
 
 use super::MAX_BODY;
-use super::service_token::{BodyDigest, claimed_sender};
+use super::client::TIME;
+use super::service_token::{BodyDigest, Refusal, claimed_sender};
 use crate::accounts::bearer;
 use crate::app::{App, AppState};
 use crate::tls::ShownCertificate;
@@ -20,24 +22,16 @@ pub struct Signed {
 }
 
 impl FromRequest<AppState> for Signed {
-    type Rejection = Problem;
+    type Rejection = Refused;
 
-    async fn from_request(request: Request, app: &AppState) -> Result<Self, Problem> {
-        let refused = || {
-            Problem::unauthenticated(
-                "invalid_service_token",
-                "The request is not signed by a known peer.",
-            )
-        };
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, Refused> {
         let extensions = request.extensions();
         if !is_certified(app, extensions) {
-            return Err(Problem::forbidden(
-                "certificate_required",
-                "Peers have to show a certificate that TLS_CLIENT_CA_FILE has signed.",
-            ));
+            let why = "Peers have to show a certificate that TLS_CLIENT_CA_FILE has signed.";
+            return Err(Problem::forbidden("certificate_required", why).into());
         }
-        let verified = verify(app, request.method(), extensions, request.headers());
-        let (peer, digest) = verified.ok_or_else(refused)?;
+        let (peer, digest) = verify(app, request.method(), extensions, request.headers())
+            .map_err(|refusal| refuse(app, &refusal))?;
         let body = Bytes::from_request(request, app).await.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 Problem::too_large(MAX_BODY)
@@ -46,17 +40,48 @@ impl FromRequest<AppState> for Signed {
             }
         })?;
         if !digest.matches(&body) {
-            return Err(refused());
+            return Err(refuse(app, &Refusal::Unsigned));
         }
         app.relay.heard(&peer);
         Ok(Self { peer, body })
     }
 }
 
+/// The answer to a request of a peer that is refused.
+pub struct Refused {
+    problem: Problem,
+    /// What time it is here, signed, for a peer that has signed its request at another time.
+    time: Option<String>,
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self { problem, time: None }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.time.map(|time| [(TIME, time)]), self.problem).into_response()
+    }
+}
+
+fn refuse(app: &App, refusal: &Refusal) -> Refused {
+    let Refusal::Skewed(skew) = refusal else {
+        let why = "The request is not signed by a known peer.";
+        return Problem::unauthenticated("invalid_service_token", why).into();
+    };
+    tracing::debug!(peer = %skew.peer, "a request was signed at another time than it is here");
+    let why =
+        "The request was signed at another time than it is here; Relay-Time says what time it is.";
+    let time = app.relay.client(&skew.peer).and_then(|client| client.time(skew).ok());
+    Refused { problem: Problem::unauthenticated("clock_skew", why), time }
+}
+
 /// The peer that has signed a request, whatever its body.
 pub fn signer(app: &App, parts: &Parts) -> Option<AppName> {
     let verified = verify(app, &parts.method, &parts.extensions, &parts.headers);
-    verified.map(|(peer, _)| peer)
+    verified.ok().map(|(peer, _)| peer)
 }
 
 /// Whether a request comes over a connection that peers may use: any, or one whose other end has shown a certificate.
@@ -70,14 +95,15 @@ fn verify(
     method: &Method,
     extensions: &Extensions,
     headers: &HeaderMap,
-) -> Option<(AppName, BodyDigest)> {
+) -> Result<(AppName, BodyDigest), Refusal> {
     if !is_certified(app, extensions) {
-        return None;
+        return Err(Refusal::Unsigned);
     }
-    let target =
-        extensions.get::<OriginalUri>()?.0.path_and_query().map_or("/", |target| target.as_str());
-    let token = bearer(headers).ok()??;
-    let peer = claimed_sender(token)?;
-    let digest = app.relay.client(&peer)?.verify(token, method, target)?;
-    Some((peer, digest))
+    let uri = extensions.get::<OriginalUri>().ok_or(Refusal::Unsigned)?;
+    let target = uri.0.path_and_query().map_or("/", |target| target.as_str());
+    let token = bearer(headers).ok().flatten().ok_or(Refusal::Unsigned)?;
+    let peer = claimed_sender(token).ok_or(Refusal::Unsigned)?;
+    let client = app.relay.client(&peer).ok_or(Refusal::Unsigned)?;
+    let digest = client.verify(token, method, target)?;
+    Ok((peer, digest))
 }

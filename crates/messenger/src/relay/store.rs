@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::time::Duration;
 
 use shared::address::AppName;
 use shared::id::{ConversationId, MessageId, StreamId, UserId};
@@ -188,12 +187,15 @@ pub struct Waiting {
     pub message: Option<MessageState>,
 }
 
-/// The first events that wait for a peer, at most `limit`.
+/// The first events that wait for a peer, at most `limit`. A change of a message that has failed for the peer comes without
+/// the message, as it would bring it along.
 pub async fn waiting(conn: &mut Conn, peer: &AppName, limit: i64) -> Result<Vec<Waiting>> {
     const SELECT: &str = concat!(
         "SELECT o.seq, o.kind, o.subject, o.trace, o.created_at, ",
         state_columns!(),
         " FROM outbox o LEFT JOIN messages m ON m.id = o.subject
+            AND NOT (o.kind = 1 AND EXISTS (SELECT 1 FROM failures f
+                WHERE f.message_id = o.subject AND f.app = o.peer))
           WHERE o.peer = $1 ORDER BY o.seq LIMIT $2"
     );
     let read = |row: &Row| {
@@ -224,19 +226,19 @@ pub async fn give_up(
     which: Waits,
 ) -> Result<Vec<(EventKind, Uuid)>> {
     const SELECT: &str = "SELECT kind, subject FROM outbox
-        WHERE peer = $1 AND kind <> $2 AND created_at < $3 AND seq BETWEEN $4 AND $5";
+        WHERE peer = $1 AND kind <> $2 AND kind <= $3 AND created_at < $4 AND seq BETWEEN $5 AND $6";
     const UPDATE: &str = "UPDATE outbox SET kind = $2
-        WHERE peer = $1 AND kind <> $2 AND created_at < $3 AND seq BETWEEN $4 AND $5";
-    let (before, first, last) = match which {
-        Waits::Since(before) => (before.micros(), 0, i64::MAX),
-        Waits::Seq(seq) => (i64::MAX, seq, seq),
-        Waits::AtAll => (i64::MAX, 0, i64::MAX),
+        WHERE peer = $1 AND kind <> $2 AND kind <= $3 AND created_at < $4 AND seq BETWEEN $5 AND $6";
+    let (kinds, before, first, last) = match which {
+        Waits::MessagesBefore(at) => (EventKind::Message.number(), at.micros(), 0, i64::MAX),
+        Waits::Seq(seq) => (i16::MAX, i64::MAX, seq, seq),
+        Waits::AtAll => (i16::MAX, i64::MAX, 0, i64::MAX),
     };
     let read = |row: &Row| Ok((row.number::<EventKind>()?, row.take()?));
     let query = conn.sql(SELECT).bind(peer.to_string()).bind(EventKind::Void.number());
-    let given_up = query.bind(before).bind(first).bind(last).all(read).await?;
+    let given_up = query.bind(kinds).bind(before).bind(first).bind(last).all(read).await?;
     let query = conn.sql(UPDATE).bind(peer.to_string()).bind(EventKind::Void.number());
-    query.bind(before).bind(first).bind(last).execute().await?;
+    query.bind(kinds).bind(before).bind(first).bind(last).execute().await?;
     Ok(given_up)
 }
 
@@ -247,26 +249,38 @@ pub async fn restart(conn: &mut Conn, peer: &AppName, now: Timestamp) -> Result<
     conn.sql(UPDATE).bind(peer.to_string()).bind(stream).execute().await.map(|_| ())
 }
 
-/// Takes or keeps the lease of a peer, and gives its fence; `None` if another process has it.
+/// The lease of a peer, as another process has taken or renewed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    fence: i64,
+    /// Changes with each renewal; by the clock of who holds it, so not to be compared with any other.
+    until: Timestamp,
+}
+
+/// Takes or keeps the lease of a peer, and gives its fence; or else who has it. It can be taken if it was given back, or
+/// if it is still the one that is known to have `run_out`.
 pub async fn lease(
     conn: &mut Conn,
     peer: &AppName,
     owner: Uuid,
-    now: Timestamp,
-    span: Duration,
-) -> Result<Option<i64>> {
+    until: Timestamp,
+    run_out: Option<Held>,
+) -> Result<std::result::Result<i64, Option<Held>>> {
     const CLAIM: &str = "INSERT INTO leases (peer, owner, until, fence) VALUES ($1, $2, $3, 1)
         ON CONFLICT (peer) DO UPDATE SET owner = $2, until = $3,
             fence = leases.fence + CASE WHEN leases.owner = $2 THEN 0 ELSE 1 END
-        WHERE leases.owner = $2 OR leases.until < $4
+        WHERE leases.owner = $2 OR leases.until = 0
+            OR (leases.fence = $4 AND leases.until = $5)
         RETURNING fence";
-    conn.sql(CLAIM)
-        .bind(peer.to_string())
-        .bind(owner)
-        .bind(now.after(span).micros())
-        .bind(now.micros())
-        .optional(Row::take)
-        .await
+    const HELD: &str = "SELECT fence, until FROM leases WHERE peer = $1";
+    let query = conn.sql(CLAIM).bind(peer.to_string()).bind(owner).bind(until.micros());
+    let query = query.bind(run_out.map(|held| held.fence));
+    let taken = query.bind(run_out.map(|held| held.until.micros())).optional(Row::take).await?;
+    if let Some(fence) = taken {
+        return Ok(Ok(fence));
+    }
+    let held = |row: &Row| Ok(Held { fence: row.take()?, until: row.time()? });
+    Ok(Err(conn.sql(HELD).bind(peer.to_string()).optional(held).await?))
 }
 
 /// Whether a lease is still the one with this fence.

@@ -8,9 +8,10 @@ use shared::problem::Problem;
 use shared::relay::{MAX_LIST, UserList, UserState};
 use utoipa::ToSchema;
 
-use super::signed::Signed;
+use super::signed::{Refused, Signed};
 use crate::app::{App, AppState};
 use crate::http::{Json, Params, PathId, Window};
+use crate::pictures::Picture;
 use crate::users::{NoOrder, Order, UserQuery};
 use crate::{pictures, users};
 
@@ -46,7 +47,7 @@ pub enum Answer {
 pub async fn users(
     State(app): State<AppState>,
     mut request: Request,
-) -> Result<Json<Answer>, Problem> {
+) -> Result<Json<Answer>, Refused> {
     let params: Params = request.extract_parts().await?;
     let _: Signed = request.extract_with_state(&app).await?;
     let answer = match (params.get("username"), params.get("search")) {
@@ -93,13 +94,17 @@ async fn search(app: &App, text: &str, params: &Params) -> Result<UserList, Prob
 pub async fn picture(
     State(app): State<AppState>,
     mut request: Request,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let PathId(id): PathId<UserId> = request.extract_parts().await?;
     let _: Signed = request.extract_with_state(&app).await?;
+    Ok(stored(&app, id).await?.into_response())
+}
+
+async fn stored(app: &App, id: UserId) -> Result<Picture, Problem> {
     let mut conn = app.db.read().await?;
     let found = users::state(&mut conn, id).await?;
     let found = found.filter(|found| found.is_active && found.user.app == app.name);
     let version = found.and_then(|found| found.user.picture).ok_or_else(Problem::not_found)?;
     let stored = pictures::stored(&mut conn, id).await?.filter(|stored| stored.version == version);
-    Ok(stored.ok_or_else(Problem::not_found)?.into_response())
+    stored.ok_or_else(Problem::not_found)
 }

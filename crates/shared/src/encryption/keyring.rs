@@ -43,6 +43,9 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::UnknownKey, Self::Tampered, Self::Moved, Self::Version];
+
     /// The stable code that API clients and metrics see.
     pub const fn code(self) -> &'static str {
         match self {

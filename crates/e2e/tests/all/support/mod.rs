@@ -1,6 +1,11 @@
 //! What several of the tests need.
 
 pub mod browser;
+pub mod cluster;
+pub mod command;
+pub mod faketime;
+pub mod history;
+pub mod metrics;
 pub mod peer;
 pub mod problem;
 pub mod raw;

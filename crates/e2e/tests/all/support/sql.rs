@@ -34,6 +34,16 @@ impl Sql {
         assert_eq!(changed.expect("a sound statement"), 1, "rows changed by {sql}");
     }
 
+    /// Runs a statement.
+    pub async fn run(&mut self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(db) => sqlx::raw_sql(sql).execute(db).await.map(|_| ()),
+            Self::Postgres(db) => sqlx::raw_sql(sql).execute(db).await.map(|_| ()),
+        }
+        .expect("a sound statement");
+    }
+
     /// The only value of a query, which must be a text.
     pub async fn text(&mut self, sql: &str) -> String {
         let sql = AssertSqlSafe(sql.to_owned());
