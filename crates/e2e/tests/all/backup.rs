@@ -287,7 +287,7 @@ async fn a_backup_is_whole_and_its_damage_is_noticed(database: Database) {
     pair.a.succeed(&["restore", "--moved", &last]);
     pair.a.start().await;
     assert_eq!(sight(&alice).await[&direct][2][0][2], TEXT);
-    assert_eq!(alice.me().await["phone_number"], "+49 30 901820");
+    assert_eq!(alice.me().await["phone_number"], "+4930901820");
     send(&alice, &direct, "from the other database").await;
     send(&bob, &direct, "and back").await;
     agree(&direct, &alice, &bob).await;

@@ -93,11 +93,19 @@ impl Db {
         if let Some(folder) = options.get_filename().parent().filter(|f| *f != Path::new("")) {
             std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
         }
-        let writing =
-            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        let writing = SqlitePoolOptions::new()
+            .max_connections(1)
+            // The task that looks for old connections counts them before it does, and counts wrongly, and then for
+            // ever, where one comes back at that moment. Without these limits there is no such task.
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await?;
         SQLITE.run(&writing).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "on"))
@@ -111,11 +119,14 @@ impl Db {
         PgConnection::connect_with(&options).await?.close().await?;
         // Without limits: a migration may take long.
         let migrating = PgPoolOptions::new().max_connections(1);
+        let migrating = migrating.idle_timeout(None).max_lifetime(None);
         let migrating = migrating.connect_with(options.clone()).await?;
         POSTGRES.run(&migrating).await?;
         migrating.close().await;
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(false)
             .after_connect(|conn, _| {

@@ -17,7 +17,7 @@ use shared::time::Clock;
 use uuid::Uuid;
 
 use super::Cause;
-use super::service_token::{BodyDigest, Refusal, ServiceTokens, Signature, Skew};
+use super::service_token::{self, BodyDigest, ServiceTokens, Signature, Skew};
 use crate::config::{Config, Peer};
 use crate::tls::{self, Current, TlsError};
 use crate::users::UserQuery;
@@ -244,9 +244,8 @@ impl PeerClient {
     pub async fn knock(&self) -> Result<(), String> {
         // It does not matter whether there is such a user.
         let target = format!("{USERS_PATH}?username=nobody");
-        let request = self.request(&Method::GET, &target, Vec::new(), None).await;
-        let request = request.map_err(|problem| problem.to_string())?.timeout(SEARCH);
-        let response = request.send().await.map_err(|error| causes(&error))?;
+        let response = self.send(&Method::GET, &target, Vec::new(), None, SEARCH).await;
+        let response = response.map_err(|failure| failure.reason)?;
         match response.status() {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
             status => Err(format!("the peer answered {status}")),
@@ -255,10 +254,8 @@ impl PeerClient {
 
     /// Whether the peer reaches this app, as the peer says.
     pub async fn reach(&self) -> Result<Reach, Refusal> {
-        let failed = |problem: Problem| Refusal::Failed(problem.to_string());
-        let request = self.request(&Method::GET, REACH_PATH, Vec::new(), None).await;
-        let response = request.map_err(failed)?.timeout(CONNECT).send().await;
-        let response = response.map_err(|error| Refusal::Failed(causes(&error)))?;
+        let response = self.send(&Method::GET, REACH_PATH, Vec::new(), None, CONNECT).await;
+        let response = response.map_err(|failure| Refusal::Failed(failure.reason))?;
         match response.status() {
             StatusCode::OK => {
                 let body = read(response).await.map_err(Refusal::Failed)?;
@@ -293,7 +290,7 @@ impl PeerClient {
         token: &str,
         method: &Method,
         target: &str,
-    ) -> Result<BodyDigest, Refusal> {
+    ) -> Result<BodyDigest, service_token::Refusal> {
         self.tokens.verify(token, method, target)
     }
 
