@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run run-cluster demo web build test lint audit fmt openapi reference bench bench-quick
+.PHONY: help run run-cluster demo web build test compose-test lint audit fmt openapi reference bench bench-quick
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET)/release
@@ -11,7 +11,7 @@ CARGO_DENY_VERSION := 0.20.2
 PYTHON_PACKAGES := cryptography==50.0.2 schemathesis==4.32.5
 
 help: ## Say what there is (the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build .env ## Run AppA on port 8001 and AppB on 8002 until Ctrl-C
 	@scripts/run
@@ -39,6 +39,9 @@ test: lint web $(VENV)/ready ## Run all checks and all tests
 	@export CARGO_TERM_PROGRESS_WHEN=never; \
 	if [ -x $(VENV)/bin/python ]; then export TEST_PYTHON=$(VENV)/bin/python; fi; \
 	scripts/with-faketime scripts/with-redis scripts/with-postgres cargo test --workspace
+
+compose-test: ## Try the containers for real (needs a Docker engine, and half an hour; make test does not do it)
+	@scripts/compose-test --cluster
 
 lint: ## Check format, lints, licences and sources
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy

@@ -63,9 +63,13 @@ impl Reply {
 impl Client {
     /// Somebody who has not logged in.
     pub fn new(base: &str, app: &str) -> Self {
+        Self::with(base, app, reqwest::Client::builder())
+    }
+
+    /// The same, whose connections begin as `http` says.
+    pub fn with(base: &str, app: &str, http: reqwest::ClientBuilder) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http =
-            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        let http = http.no_proxy().redirect(reqwest::redirect::Policy::none());
         Self {
             base: base.to_owned(),
             name: String::new(),

@@ -3,6 +3,7 @@
 //!
 //! [`Pair`] runs both routers in this process, [`Process`] the real binaries, for tests that kill them.
 
+mod authority;
 mod client;
 mod database;
 mod pair;
@@ -12,6 +13,7 @@ mod redis;
 mod socket;
 mod wire;
 
+pub use authority::{Authority, Issued};
 pub use client::{Client, PASSWORD, Reply};
 pub use database::{Database, Storage};
 pub use pair::{Instance, Pair};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use shared::encryption::Keyring;
 
 use crate::pair::HIGH_LIMITS;
-use crate::{Client, Database, Storage, Wire, eventually, signal};
+use crate::{Authority, Client, Database, Issued, Storage, Wire, eventually, signal};
 
 /// One app as a real process.
 pub struct Process {
@@ -19,7 +19,10 @@ pub struct Process {
     /// Its database, which it may share with replicas.
     pub storage: Arc<Storage>,
     logs: tempfile::TempDir,
-    bind: SocketAddr,
+    /// Where it listens.
+    pub bind: SocketAddr,
+    /// Whose certificate it shows, if it speaks TLS.
+    authority: Option<Arc<Authority>>,
     metrics: SocketAddr,
     child: Option<Child>,
 }
@@ -47,6 +50,11 @@ impl ProcessPair {
 
     /// Both, not yet started.
     pub async fn prepare(database: Database) -> Self {
+        Self::prepare_over("http", database).await
+    }
+
+    /// The same, that reach each other by a scheme at addresses of 127.0.0.1.
+    pub async fn prepare_over(scheme: &str, database: Database) -> Self {
         let (a, b) = (free_address(), free_address());
         let (a_to_b, b_to_a) = (Wire::to(b).await, Wire::to(a).await);
         let (keys, secret) = (Keyring::generate_key(), Keyring::generate_key());
@@ -56,7 +64,7 @@ impl ProcessPair {
             a: Process::new(
                 "app-a",
                 a,
-                format!("app-b=http://{}", a_to_b.address),
+                format!("app-b={scheme}://{}", a_to_b.address),
                 database,
                 &shared,
             )
@@ -64,7 +72,7 @@ impl ProcessPair {
             b: Process::new(
                 "app-b",
                 b,
-                format!("app-a=http://{}", b_to_a.address),
+                format!("app-a={scheme}://{}", b_to_a.address),
                 database,
                 &shared,
             )
@@ -111,7 +119,8 @@ impl Process {
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
         let logs = tempfile::tempdir().expect("a temporary folder");
         let wrapper = Vec::new();
-        Self { app, variables, wrapper, storage, logs, bind, metrics, child: None }
+        let authority = None;
+        Self { app, variables, wrapper, storage, logs, bind, authority, metrics, child: None }
     }
 
     /// Another process of the same app over the same database, not yet started.
@@ -121,7 +130,9 @@ impl Process {
         let logs = tempfile::tempdir().expect("a temporary folder");
         let (variables, storage) = (self.variables.clone(), self.storage.clone());
         let (app, wrapper) = (self.app, self.wrapper.clone());
-        let replica = Self { app, variables, wrapper, storage, logs, bind, metrics, child: None };
+        let authority = self.authority.clone();
+        let replica =
+            Self { app, variables, wrapper, storage, logs, bind, authority, metrics, child: None };
         let replica = replica.with("BIND_ADDR", &bind.to_string());
         replica.with("METRICS_ADDR", &metrics.to_string())
     }
@@ -137,6 +148,13 @@ impl Process {
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Has a variable name a file with these contents, from the next start on.
+    pub fn keep(&mut self, name: &str, contents: &str) {
+        let path = self.logs.path().join(name);
+        std::fs::write(&path, contents).expect("a file");
+        self.set(name, &path.display().to_string());
     }
 
     /// Has it run by a command, from the next start on, which is given its path and must become it (`exec`).
@@ -222,9 +240,40 @@ impl Process {
         .await;
     }
 
+    /// Gives it a certificate of its own, from its next start on.
+    pub fn show(&mut self, authority: &Arc<Authority>, issued: &Issued) {
+        self.authority = Some(authority.clone());
+        let (certificate, key) = self.certificate();
+        self.replace(issued);
+        self.set("TLS_CERT_FILE", &certificate.display().to_string());
+        self.set("TLS_KEY_FILE", &key.display().to_string());
+    }
+
+    /// Puts another certificate into the place of the one that it shows.
+    pub fn replace(&self, issued: &Issued) {
+        let (certificate, key) = self.certificate();
+        std::fs::write(certificate, &issued.certificate).expect("a file");
+        std::fs::write(key, &issued.key).expect("a file");
+    }
+
+    fn certificate(&self) -> (PathBuf, PathBuf) {
+        (self.logs.path().join("certificate.pem"), self.logs.path().join("key.pem"))
+    }
+
     /// Somebody who may log in.
     pub fn client(&self) -> Client {
-        Client::new(&format!("http://{}", self.bind), self.app)
+        self.client_with(reqwest::Client::builder())
+    }
+
+    /// The same, whose connections begin as `http` says, and trust its authority.
+    pub fn client_with(&self, http: reqwest::ClientBuilder) -> Client {
+        match &self.authority {
+            None => Client::with(&format!("http://{}", self.bind), self.app, http),
+            Some(authority) => {
+                let http = http.tls_certs_only([authority.certificate()]);
+                Client::with(&format!("https://{}", self.bind), self.app, http)
+            }
+        }
     }
 
     /// Ends it at once, as a power cut would: SIGKILL.
@@ -237,8 +286,8 @@ impl Process {
 
     /// Asks it to stop with SIGTERM, waits for its end, and gives whether that was a clean one.
     pub async fn terminate(&mut self) -> bool {
+        self.signal("TERM");
         let Some(mut child) = self.child.take() else { return false };
-        signal("TERM", [child.id()]);
         for _ in 0..3000 {
             if let Ok(Some(status)) = child.try_wait() {
                 return status.success();
@@ -248,6 +297,11 @@ impl Process {
         let _ = child.kill();
         let _ = child.wait();
         false
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        signal(name, self.child.as_ref().map(Child::id));
     }
 
     /// Makes it stand still, as a machine that is suspended does: SIGSTOP.

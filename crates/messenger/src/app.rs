@@ -25,6 +25,7 @@ use crate::redis::Redis;
 use crate::relay::Relay;
 use crate::search::Index;
 use crate::settings::Settings;
+use crate::tls::TlsError;
 use crate::users::Directory;
 use crate::web::About;
 
@@ -36,6 +37,8 @@ pub struct App {
     pub about: About,
     /// How clients reach it, if the operator has said so.
     pub public_url: Option<String>,
+    /// Whether they reach it over TLS.
+    pub over_tls: bool,
     /// Whose pages may act for their users.
     pub origins: Origins,
     /// Where everything is.
@@ -89,6 +92,9 @@ pub enum StartError {
     /// The database cannot be opened or used.
     #[error("the database cannot be used: {0}")]
     Database(#[from] db::Error),
+    /// Certificates or keys cannot be used.
+    #[error("TLS cannot be had: {0}")]
+    Tls(#[from] TlsError),
     /// The address for metrics cannot be listened on.
     #[error("cannot listen on {0} for metrics: {1}")]
     Metrics(std::net::SocketAddr, std::io::Error),
@@ -121,6 +127,7 @@ impl App {
             name: config.app.clone(),
             about: About::new(config),
             public_url: config.public_url.clone(),
+            over_tls: config.is_over_tls(),
             origins: Origins::new(config),
             accounts,
             keys: key_ids,
@@ -135,7 +142,7 @@ impl App {
             receipts: Receipts::default(),
             realtime: Realtime::new(config),
             recovery: Recovery::new(keyring.into()),
-            relay: Relay::new(config, &clock),
+            relay: Relay::new(config, &clock)?,
             limits: Limits::new(&settings, redis.as_ref()),
             proxies: Proxies::new(config.trusted_proxies.clone()),
             settings,

@@ -34,5 +34,6 @@ pub mod search;
 pub mod serve;
 pub mod settings;
 pub mod telemetry;
+pub mod tls;
 pub mod users;
 pub mod web;

@@ -13,6 +13,9 @@ use shared::encryption::Keyring;
 use shared::time::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -30,6 +33,7 @@ use crate::relay;
 use crate::router::{Service, Stack, router};
 use crate::search;
 use crate::settings;
+use crate::tls::{self, Current, ShownCertificate};
 
 /// Headers of a request, at most.
 const MAX_HEADERS: usize = 100;
@@ -55,6 +59,7 @@ pub async fn serve(
         monitoring::install();
     }
     let clock = Clock::system();
+    let certificate = tls::server(&config.tls)?.map(Arc::new);
     let keyring = Arc::new(Keyring::parse(config.fernet_keys.expose())?);
     let db = Db::open(config.database_url.expose()).await?;
     let app = App::new(config, db.clone(), clock).await?;
@@ -76,17 +81,23 @@ pub async fn serve(
     };
     let workers = relay::start(&app, config.give_up_after, &relaying);
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(app = %config.app, %address, keys = ?keyring.key_ids(), "serving");
+        let tls = certificate.is_some();
+        tracing::info!(app = %config.app, %address, tls, keys = ?keyring.key_ids(), "serving");
     }
 
     let watchers = realtime::start(&app, &relaying);
-    let housekeeping = [
+    let mut housekeeping = vec![
         tokio::spawn(receipts::flush_regularly(app.clone(), relaying.clone())),
         tokio::spawn(settings::follow(app.clone(), relaying.clone())),
         tokio::spawn(idempotency::forget_regularly(app.clone(), relaying.clone())),
+        tokio::spawn(app.relay.follow_certificates(relaying.clone())),
     ];
+    if let Some(certificate) = &certificate {
+        housekeeping.push(tokio::spawn(certificate.clone().follow(relaying.clone())));
+    }
 
-    accept(listener, service, config.header_timeout, &stopping, || app.realtime.stop()).await;
+    let door = Door { certificate, service, within: config.header_timeout };
+    accept(listener, door, &stopping, || app.realtime.stop()).await;
     if tokio::time::timeout(FAREWELL, app.realtime.stopped()).await.is_err() {
         tracing::warn!("some sockets were still open and are cut off");
     }
@@ -103,11 +114,20 @@ pub async fn serve(
     Ok(())
 }
 
+/// How those who connect are served.
+#[derive(Clone)]
+struct Door {
+    /// What is shown to them; plain HTTP without it.
+    certificate: Option<Arc<Current<TlsAcceptor>>>,
+    service: Service,
+    /// How long the handshake, and then the headers of a request, may take.
+    within: Duration,
+}
+
 /// Accepts connections until `stopping` is cancelled; then calls `stop`, and waits for the requests under way.
 async fn accept(
     listener: TcpListener,
-    service: Service,
-    headers_within: Duration,
+    door: Door,
     stopping: &CancellationToken,
     stop: impl FnOnce(),
 ) {
@@ -124,10 +144,16 @@ async fn accept(
         };
         match accepted {
             Ok((stream, remote)) => {
-                let connection = connection(stream, remote, service.clone(), headers_within);
-                let stopping = stopping.clone();
+                let (door, stopping) = (door.clone(), stopping.clone());
                 connections.spawn(async move {
                     let _place = place;
+                    let opened = tokio::select! {
+                        biased;
+                        opened = open(stream, &door) => opened,
+                        () = stopping.cancelled() => return,
+                    };
+                    let Some((stream, shown)) = opened else { return };
+                    let connection = connection(stream, remote, shown, door);
                     if let Err(error) = until_done(connection, &stopping).await {
                         tracing::debug!(%error, "a connection broke");
                     }
@@ -147,6 +173,34 @@ async fn accept(
     }
 }
 
+/// Either of the two that HTTP is spoken over.
+type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+
+/// A connection over which HTTP can be spoken, and what its other end has shown; `None` if no TLS comes about, or not
+/// in time. What is no TLS is never answered in the clear.
+async fn open(stream: TcpStream, door: &Door) -> Option<(Stream, Option<ShownCertificate>)> {
+    // Small answers must not wait for each other.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+    }
+    let Some(certificate) = &door.certificate else { return Some((Either::Left(stream), None)) };
+    let handshake = certificate.get().accept(stream);
+    match tokio::time::timeout(door.within, handshake).await {
+        Ok(Ok(stream)) => {
+            let shown = tls::shown(stream.get_ref().1);
+            Some((Either::Right(stream), shown))
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a handshake failed");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("a handshake took too long");
+            None
+        }
+    }
+}
+
 /// Serves a connection to its end, or, once `stopping` is cancelled, to that of the request under way.
 async fn until_done<F>(connection: Connection<F>, stopping: &CancellationToken) -> hyper::Result<()>
 where
@@ -161,33 +215,32 @@ where
 }
 
 type Connection<F> = http1::UpgradeableConnection<
-    TokioIo<Explained<TcpStream>>,
+    TokioIo<Explained<Stream>>,
     TowerToHyperService<MapRequest<Service, F>>,
 >;
 
 fn connection(
-    stream: TcpStream,
+    stream: Stream,
     remote: SocketAddr,
-    service: Service,
-    headers_within: Duration,
+    shown: Option<ShownCertificate>,
+    door: Door,
 ) -> Connection<impl Fn(http::Request<Incoming>) -> axum::extract::Request + Clone> {
-    // Small answers must not wait for each other.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY cannot be set");
-    }
     let remote = RemoteAddress(remote.ip());
     let into = move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(remote);
+        if let Some(shown) = shown {
+            request.extensions_mut().insert(shown);
+        }
         request.map(axum::body::Body::new)
     };
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(headers_within)
+        .header_read_timeout(door.within)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(
             TokioIo::new(Explained::new(stream)),
-            TowerToHyperService::new(service.map_request(into)),
+            TowerToHyperService::new(door.service.map_request(into)),
         )
         // Sockets begin as requests.
         .with_upgrades()

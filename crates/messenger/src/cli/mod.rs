@@ -53,6 +53,12 @@ enum Command {
         /// Print a .env file.
         #[arg(long)]
         env: bool,
+        /// Write to files instead; one that is there stays as it is. PATH=TEXT writes a text in which {} is the key.
+        #[arg(long, value_name = "PATH[=TEXT]", conflicts_with = "env")]
+        file: Vec<String>,
+        /// Let the group of the files read them too.
+        #[arg(long, requires = "file")]
+        group: bool,
     },
     /// The keys that seal: show, add, promote, reseal, retire.
     #[command(subcommand)]
@@ -126,7 +132,8 @@ pub fn run(defaults: Defaults, stack: Stack) -> ExitCode {
         Err(error) => error.exit(),
     };
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Keygen { env } => keygen::run(env),
+        Command::Keygen { file, group, .. } if !file.is_empty() => keygen::to_files(&file, group),
+        Command::Keygen { env, .. } => keygen::run(env),
         Command::Keys(wanted) => with_config(defaults, |config| keys::run(&config, wanted)),
         Command::Backup { place, json } => {
             with_config(defaults, |config| backup::run(&config, &place, json))

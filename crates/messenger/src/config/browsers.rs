@@ -36,18 +36,23 @@ pub const REFRESH_PATH: &str = "/api/auth/";
 
 impl Reader<'_> {
     /// `CORS_ALLOWED_ORIGINS` and `COOKIE_…`, given the other settings that they depend on.
-    pub(super) fn browsers(&mut self, public_url: Option<&str>, debug: bool) -> Browsers {
-        Browsers { allowed_origins: self.origins(), cookies: self.cookies(public_url, debug) }
+    pub(super) fn browsers(
+        &mut self,
+        public_url: Option<&str>,
+        over_tls: bool,
+        debug: bool,
+    ) -> Browsers {
+        let cookies = self.cookies(public_url, over_tls, debug);
+        Browsers { allowed_origins: self.origins(), cookies }
     }
 
     /// What is odd about origins and cookies, though an app starts with it.
-    pub(super) fn look_at_browsers(&mut self, public_url: Option<&str>, browsers: &Browsers) {
+    pub(super) fn look_at_browsers(&mut self, over_tls: bool, browsers: &Browsers) {
         let Browsers { allowed_origins, cookies } = browsers;
-        let over_tls = public_url.is_some_and(|url| url.starts_with("https://"));
         let mut plain = allowed_origins.iter().filter(|origin| origin.starts_with("http://"));
         if let Some(origin) = plain.next().filter(|_| over_tls) {
             let why = format!(
-                "CORS_ALLOWED_ORIGINS: {origin} is plain http while PUBLIC_URL is https; browsers take it for another site and send it no cookies, and whoever is on the way can write its pages."
+                "CORS_ALLOWED_ORIGINS: {origin} is plain http while this app speaks TLS; browsers take it for another site and send it no cookies, and whoever is on the way can write its pages."
             );
             self.warn("CORS_ALLOWED_ORIGINS", why);
         }
@@ -75,8 +80,7 @@ impl Reader<'_> {
         origins
     }
 
-    fn cookies(&mut self, public_url: Option<&str>, debug: bool) -> CookieSettings {
-        let over_tls = public_url.is_some_and(|url| url.starts_with("https://"));
+    fn cookies(&mut self, public_url: Option<&str>, over_tls: bool, debug: bool) -> CookieSettings {
         let secure = self.secure(over_tls, debug);
         let domain = self.cookie_domain(public_url);
         let same_site = match self.text_or_preset("COOKIE_SAME_SITE") {
@@ -118,7 +122,7 @@ impl Reader<'_> {
         let text = self.text_or("COOKIE_SECURE", otherwise.to_string());
         let secure = self.understand("COOKIE_SECURE", &text).unwrap_or(true);
         if !secure && over_tls {
-            let why = "COOKIE_SECURE=false contradicts a PUBLIC_URL with https.";
+            let why = "COOKIE_SECURE=false contradicts TLS, by PUBLIC_URL or TLS_CERT_FILE.";
             self.wrong("COOKIE_SECURE", why);
         } else if !secure && !debug {
             self.wrong("COOKIE_SECURE", "COOKIE_SECURE=false is for DEBUG=true alone.");

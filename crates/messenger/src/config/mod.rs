@@ -20,6 +20,7 @@ mod source;
 mod storage;
 mod table;
 mod telemetry;
+mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub use network::is_private;
 pub use reference::{dot_env, reference};
 pub use source::Source;
 pub use table::{Preset, Section, VARIABLES, Variable};
+pub use tls::{IdentityFiles, TlsFiles};
 
 use crate::settings::Setting;
 use reader::Reader;
@@ -99,6 +101,8 @@ pub struct Config {
     pub bind: SocketAddr,
     /// How clients reach it, without a slash at the end.
     pub public_url: Option<String>,
+    /// The certificates that it shows, and those that it trusts.
+    pub tls: TlsFiles,
     /// Which database.
     pub database_url: Secret,
     /// The keyring as a list.
@@ -172,6 +176,8 @@ impl Config {
         let app = reader.text_or("APP_NAME", defaults.app.to_owned());
         let app: AppName = reader.understand("APP_NAME", &app)?;
         let public_url = reader.public_url();
+        let tls = reader.tls();
+        let over_tls = is_over_tls(public_url.as_deref(), &tls);
         let debug = reader.parse("DEBUG").unwrap_or_default();
         Some(Self {
             display_name: reader.display_name(app.as_str()),
@@ -183,7 +189,7 @@ impl Config {
             jwt_secret: reader.signing_secret("JWT_SECRET"),
             peers: reader.peers(app.as_str()),
             give_up_after: reader.seconds("RELAY_GIVE_UP_SECONDS", 0),
-            browsers: reader.browsers(public_url.as_deref(), debug),
+            browsers: reader.browsers(public_url.as_deref(), over_tls, debug),
             session_max: reader.seconds("SESSION_MAX_SECONDS", 3600),
             header_timeout: reader.seconds("HEADER_TIMEOUT_SECONDS", 1),
             trusted_proxies: reader.trusted_proxies(),
@@ -193,8 +199,14 @@ impl Config {
             log: reader.log(),
             app,
             public_url,
+            tls,
             debug,
         })
+    }
+
+    /// Whether clients reach the app over TLS: its own, or that of a proxy.
+    pub fn is_over_tls(&self) -> bool {
+        is_over_tls(self.public_url.as_deref(), &self.tls)
     }
 
     /// Finds what does not go together.
@@ -202,13 +214,19 @@ impl Config {
         let public_url = self.public_url.as_deref();
         reader.secrets_have_one_purpose(&self.fernet_keys, &self.jwt_secret, &self.peers);
         reader.look_at_peers(&self.app, &self.peers);
-        reader.look_at_network(self.bind, public_url, &self.trusted_proxies, &self.peers);
+        reader.look_at_network(self.bind, public_url, &self.peers);
+        reader.look_at_proxies(public_url, &self.tls, &self.trusted_proxies);
+        reader.look_at_tls(public_url, &self.tls, &self.peers);
         reader.look_at_metrics(self.bind, self.metrics);
         reader.look_at_storage(&self.database_url, self.redis_url.as_ref());
-        reader.look_at_browsers(public_url, &self.browsers);
+        reader.look_at_browsers(self.is_over_tls(), &self.browsers);
         reader.look_at_times(&self.settings, self.session_max, self.give_up_after);
         reader.look_at_debug(self.debug, public_url);
     }
+}
+
+fn is_over_tls(public_url: Option<&str>, tls: &TlsFiles) -> bool {
+    tls.server.is_some() || public_url.is_some_and(|url| url.starts_with("https://"))
 }
 
 fn capitals(name: &str) -> String {

@@ -6,6 +6,8 @@ use crate::settings::TABLE;
 
 /// What stands before the names of one app alone. Each binary looks after its own.
 const PREFIXES: [&str; 2] = ["APP_A_", "APP_B_"];
+/// Names that are like ours and belong to others: where the system's certificates are.
+const OF_OTHERS: [&str; 1] = ["SSL_CERT_FILE"];
 /// How many letters may be wrong in a name without a prefix that still looks like one of ours; it may be another
 /// program's.
 const WRONG_LETTERS: usize = 2;
@@ -22,7 +24,9 @@ fn judge(name: &str, prefix: &str) -> Option<Finding> {
         let why = (!is_known(plain)).then(|| explain(name, prefix, plain))?;
         return Some(Finding::error(name, why));
     }
-    if is_known(name) || PREFIXES.iter().any(|other| name.starts_with(other)) {
+    let is_of_others =
+        OF_OTHERS.contains(&name) || PREFIXES.iter().any(|other| name.starts_with(other));
+    if is_known(name) || is_of_others {
         return None;
     }
     if name.strip_suffix("_FILE").is_some_and(is_known) {
@@ -108,6 +112,8 @@ mod tests {
             "PAGER",
             "POSTGRES_PASSWORD",
             "COMPOSE_FILE",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
             "RUSTFLAGS",
             "RUST_BACKTRACE",
         ] {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use ipnet::IpNet;
 use reqwest::Url;
 
-use super::{Peer, Reader};
+use super::{Peer, Reader, TlsFiles};
 
 /// Names of hosts that the Internet does not know (RFC 6761, RFC 6762, RFC 8375, and the one that ICANN has reserved).
 const PRIVATE_NAMES: [&str; 5] = ["localhost", "local", "internal", "home.arpa", "test"];
@@ -50,7 +50,6 @@ impl Reader<'_> {
         &mut self,
         bind: SocketAddr,
         public_url: Option<&str>,
-        proxies: &[IpNet],
         peers: &[Peer],
     ) {
         let public = public_url.and_then(|url| url.parse::<Url>().ok());
@@ -71,12 +70,22 @@ impl Reader<'_> {
                     "PUBLIC_URL is plain http at a host that is not private: passwords and tokens cross the network in the clear. Put TLS before the app and use https.",
                 );
             }
-            if url.scheme() == "https" && proxies.is_empty() {
-                self.warn(
-                    "TRUSTED_PROXIES",
-                    "TRUSTED_PROXIES is not set while PUBLIC_URL is https: behind a proxy, all clients count as one, and a few wrong passwords of one person stop the log-ins of all. Name the proxy's network.",
-                );
-            }
+        }
+    }
+
+    /// What is odd about the proxies before the app, though it starts with it.
+    pub(super) fn look_at_proxies(
+        &mut self,
+        public_url: Option<&str>,
+        tls: &TlsFiles,
+        proxies: &[IpNet],
+    ) {
+        let is_encrypted = public_url.is_some_and(|url| url.starts_with("https://"));
+        if is_encrypted && tls.server.is_none() && proxies.is_empty() {
+            self.warn(
+                "TRUSTED_PROXIES",
+                "TRUSTED_PROXIES is not set while PUBLIC_URL is https: behind a proxy, all clients count as one, and a few wrong passwords of one person stop the log-ins of all. Name the proxy's network.",
+            );
         }
         if proxies.iter().any(|network| network.prefix_len() == 0) {
             self.warn(

@@ -126,7 +126,7 @@ pub const VARIABLES: &[Section] = &[
             .example("0.0.0.0:8001"),
             variable(
                 "PUBLIC_URL",
-                Unset("`http://` and the `Host` header of the request"),
+                Unset("`http://`, or `https://` with `TLS_CERT_FILE`, and the `Host` header of the request"),
                 "How clients reach the app, for the links in its answers and to tell its own pages from those of others: scheme, host and port. With https it turns HSTS on.",
             )
             .each()
@@ -140,8 +140,53 @@ pub const VARIABLES: &[Section] = &[
             variable(
                 "HEADER_TIMEOUT_SECONDS",
                 Value("10"),
-                "How many seconds the headers of a request may take.",
+                "How many seconds the headers of a request may take, and before them the handshake of TLS.",
             ),
+        ],
+    },
+    Section {
+        title: "TLS",
+        variables: &[
+            variable(
+                "TLS_CERT_FILE",
+                Unset("plain HTTP"),
+                "TLS of the app's own: the certificate, with those between it and its authority, in PEM. This and the other files of TLS are read anew when they change and at SIGHUP; what is not sound is logged, and the old stays.",
+            )
+            .each()
+            .example("/etc/messaging/fullchain.pem"),
+            variable(
+                "TLS_KEY_FILE",
+                Unset("no key; `TLS_CERT_FILE` needs one"),
+                "The private key of that certificate, in PEM.",
+            )
+            .each()
+            .example("/etc/messaging/privkey.pem"),
+            variable(
+                "TLS_CLIENT_CA_FILE",
+                Unset("peers need no certificate to connect"),
+                "Who must have signed the certificates that peers show when they connect, in PEM. Browsers and other clients need none.",
+            )
+            .example("/etc/messaging/peers.pem"),
+            variable(
+                "PEER_CA_FILE",
+                Unset("those whom the system trusts"),
+                "Who must have signed the certificates of peers whose URLs begin with https://, in PEM.",
+            )
+            .example("/etc/messaging/authority.pem"),
+            variable(
+                "PEER_CLIENT_CERT_FILE",
+                Unset("peers are shown no certificate"),
+                "The certificate that peers are shown, in PEM.",
+            )
+            .each()
+            .example("/etc/messaging/app.pem"),
+            variable(
+                "PEER_CLIENT_KEY_FILE",
+                Unset("no key; `PEER_CLIENT_CERT_FILE` needs one"),
+                "The private key of that certificate, in PEM.",
+            )
+            .each()
+            .example("/etc/messaging/app.key"),
         ],
     },
     Section {
@@ -215,7 +260,7 @@ pub const VARIABLES: &[Section] = &[
             variable(
                 "COOKIE_SECURE",
                 Value("true"),
-                "Whether cookies go over TLS alone. false only where `DEBUG` is true and `PUBLIC_URL` is not https, and there by default.",
+                "Whether cookies go over TLS alone. false only where `DEBUG` is true and neither `PUBLIC_URL` nor `TLS_CERT_FILE` says TLS, and there by default.",
             ),
             variable(
                 "SESSION_MAX_SECONDS",

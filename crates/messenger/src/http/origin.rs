@@ -11,6 +11,7 @@ const SEC_FETCH_SITE: &str = "sec-fetch-site";
 pub struct Origins {
     /// That of `PUBLIC_URL`; without it, whatever the `Host` header says.
     own: Option<String>,
+    over_tls: bool,
     listed: Vec<String>,
 }
 
@@ -19,12 +20,16 @@ impl Origins {
     pub fn new(config: &Config) -> Self {
         let url = config.public_url.as_ref().and_then(|url| url.parse::<reqwest::Url>().ok());
         let own = url.map(|url| url.origin().ascii_serialization());
-        Self { own, listed: config.browsers.allowed_origins.clone() }
+        Self {
+            own,
+            over_tls: config.is_over_tls(),
+            listed: config.browsers.allowed_origins.clone(),
+        }
     }
 
-    /// Whether clients reach the app over TLS, as far as `PUBLIC_URL` says.
+    /// Whether clients reach the app over TLS, its own or, as `PUBLIC_URL` says, that of a proxy.
     pub fn is_over_tls(&self) -> bool {
-        self.own.as_ref().is_some_and(|own| own.starts_with("https://"))
+        self.over_tls
     }
 
     /// Whether a page of the request's one `Origin` may act for its user; `false` without the header.
@@ -89,7 +94,7 @@ mod tests {
     const LISTED: &str = "https://chat.example.org";
 
     fn origins(own: Option<&str>) -> Origins {
-        Origins { own: own.map(str::to_owned), listed: vec![LISTED.to_owned()] }
+        Origins { own: own.map(str::to_owned), listed: vec![LISTED.to_owned()], over_tls: false }
     }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -224,7 +224,10 @@ impl FromRequestParts<AppState> for PageRequest {
         };
         let host =
             parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        let base = app.public_url.clone().unwrap_or_else(|| format!("http://{host}"));
+        let base = app.public_url.clone().unwrap_or_else(|| {
+            let scheme = if app.over_tls { "https" } else { "http" };
+            format!("{scheme}://{host}")
+        });
         let OriginalUri(uri) = parts.extract().await.map_err(|_| Problem::internal())?;
         let url = format!("{base}{}", uri.path());
         // With and without the slash at its end it is one list.

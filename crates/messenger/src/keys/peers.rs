@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use shared::address::AppName;
 use shared::relay;
 use shared::time::Clock;
 
 use crate::config::Config;
-use crate::relay::PeerClient;
+use crate::relay::{PeerClient, connections};
 
 /// What a peer says of its keys, or why it cannot be asked.
 pub struct PeerKeys {
@@ -16,9 +18,15 @@ pub struct PeerKeys {
 /// Asks all peers which keys they hold.
 pub async fn ask_peers(config: &Config) -> Vec<PeerKeys> {
     let mut answers = Vec::with_capacity(config.peers.len());
+    let connections = connections(config).map(Arc::new).map_err(|error| error.to_string());
     for peer in &config.peers {
-        let client = PeerClient::new(&config.app, peer, Clock::system());
-        answers.push(PeerKeys { peer: peer.name.clone(), keys: client.keys().await });
+        let keys = match &connections {
+            Ok(http) => {
+                PeerClient::new(&config.app, peer, http.clone(), Clock::system()).keys().await
+            }
+            Err(why) => Err(why.clone()),
+        };
+        answers.push(PeerKeys { peer: peer.name.clone(), keys });
     }
     answers
 }

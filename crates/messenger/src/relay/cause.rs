@@ -52,11 +52,11 @@ impl Cause {
     pub const fn about(self) -> &'static str {
         match self {
             Self::Unreachable => {
-                "There is no connection to the peer, or it broke: is it up, and is its URL in PEERS right?"
+                "There is no connection to the peer, or it broke: is it up, is its URL in PEERS right, and, over https, is its certificate sound?"
             }
             Self::Timeout => "The peer did not answer in time.",
             Self::Unauthorized => {
-                "The peer does not accept what this app signs: compare RELAY_SECRET, PEERS and the clocks of both."
+                "The peer does not accept what this app signs: compare RELAY_SECRET, PEERS and the clocks of both; or it wants a certificate, PEER_CLIENT_CERT_FILE."
             }
             Self::Busy => "The peer asks to wait.",
             Self::Rejected => {

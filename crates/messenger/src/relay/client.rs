@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,12 +14,12 @@ use shared::relay::{
     RecoveryRequest, SIGNALS_PATH, Signals, USERS_PATH, UserList, UserState,
 };
 use shared::time::Clock;
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::Cause;
 use super::service_token::{BodyDigest, Refusal, ServiceTokens, Signature, Skew};
-use crate::config::Peer;
+use crate::config::{Config, Peer};
+use crate::tls::{self, Current, TlsError};
 use crate::users::UserQuery;
 
 /// How long a connection may take.
@@ -45,7 +46,7 @@ pub(super) const TIME: HeaderName = HeaderName::from_static("relay-time");
 pub struct PeerClient {
     peer: AppName,
     url: Url,
-    http: OnceCell<Client>,
+    http: Arc<Current<Client>>,
     tokens: ServiceTokens,
 }
 
@@ -116,15 +117,10 @@ impl Delivery {
 }
 
 impl PeerClient {
-    /// A client for `peer`, with connections of its own.
-    pub fn new(own: &AppName, peer: &Peer, clock: Clock) -> Self {
+    /// A client for `peer`, over connections of `http`.
+    pub fn new(own: &AppName, peer: &Peer, http: Arc<Current<Client>>, clock: Clock) -> Self {
         let tokens = ServiceTokens::new(own, peer, clock);
-        Self { peer: peer.name.clone(), url: peer.url.clone(), http: OnceCell::new(), tokens }
-    }
-
-    /// The HTTP client, made at the first request: reading the system's certificates takes a while.
-    async fn http(&self) -> Result<&Client, Problem> {
-        self.http.get_or_try_init(async || http_client()).await
+        Self { peer: peer.name.clone(), url: peer.url.clone(), http, tokens }
     }
 
     /// Where the peer is: scheme, host and port.
@@ -232,7 +228,7 @@ impl PeerClient {
     /// Whether somebody answers at the peer's address, and what their clock shows.
     pub async fn probe(&self) -> Result<Probe, String> {
         let url = self.url.join(LIVE_PATH).map_err(|error| error.to_string())?;
-        let http = self.http().await.map_err(|problem| problem.to_string())?;
+        let http = self.http.get();
         let response = http.get(url).timeout(LOOKUP).send().await.map_err(|e| causes(&e))?;
         let status = response.status();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
@@ -342,8 +338,9 @@ impl PeerClient {
         let url = self.url.join(target).map_err(|error| Delivery::internal(&error))?;
         let trace = trace.unwrap_or_else(|| Uuid::from_u128(rand::random()));
         let span = rand::random::<u64>() | 1;
-        let http = self.http().await.map_err(|problem| Delivery::internal(&problem))?;
-        let request = http
+        let request = self
+            .http
+            .get()
             .request(method.clone(), url)
             .header(AUTHORIZATION, format!("Bearer {}", signature.token))
             .header(CONTENT_TYPE, "application/json")
@@ -354,10 +351,14 @@ impl PeerClient {
     }
 }
 
-fn http_client() -> Result<Client, Problem> {
-    // There is one library for TLS; a second attempt to say so changes nothing.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+/// What all peers are asked with: connections, and the certificates that they begin with.
+pub fn connections(config: &Config) -> Result<Current<Client>, TlsError> {
+    tls::peers(&config.tls, &config.peers, http_client)
+}
+
+fn http_client(tls: rustls::ClientConfig) -> Result<Client, TlsError> {
     Client::builder()
+        .tls_backend_preconfigured(tls)
         .redirect(Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT)
@@ -365,10 +366,7 @@ fn http_client() -> Result<Client, Problem> {
         .http1_only()
         .user_agent(concat!("messenger/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|error| {
-            tracing::error!(%error, "an HTTP client cannot be made");
-            Problem::internal()
-        })
+        .map_err(|error| TlsError::Refused(format!("an HTTP client cannot be made: {error}")))
 }
 
 /// The body of a response, up to what an answer may have.

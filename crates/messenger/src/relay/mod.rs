@@ -39,9 +39,10 @@ use utoipa_axum::routes;
 use crate::app::{App, AppState};
 use crate::config::Config;
 use crate::recovery;
+use crate::tls::{Current, TlsError};
 
 pub use cause::Cause;
-pub use client::{Delivery, PeerClient, Probe, Unreached, causes};
+pub use client::{Delivery, PeerClient, Probe, Unreached, causes, connections};
 pub use give_up::{GivenUp, Waits, give_up};
 pub use ingest::{MAX_AHEAD, ingest};
 pub use sender::{Claimed, Sender};
@@ -72,6 +73,10 @@ pub struct Relay {
     peers: HashMap<AppName, PeerHandle>,
     /// After how long an event that cannot be delivered is given up.
     pub give_up_after: Duration,
+    /// What all peers are asked with.
+    connections: Arc<Current<reqwest::Client>>,
+    /// Whether a peer must show a certificate.
+    wants_certificates: bool,
 }
 
 /// One peer, as the rest of the app knows it.
@@ -93,14 +98,27 @@ pub struct Signals {
 
 impl Relay {
     /// The peers of a configuration.
-    pub fn new(config: &Config, clock: &Clock) -> Self {
+    pub fn new(config: &Config, clock: &Clock) -> Result<Self, TlsError> {
+        let connections = Arc::new(connections(config)?);
         let peers = config.peers.iter().map(|peer| {
-            let client = Arc::new(PeerClient::new(&config.app, peer, clock.clone()));
+            let http = connections.clone();
+            let client = Arc::new(PeerClient::new(&config.app, peer, http, clock.clone()));
             let handle =
                 PeerHandle { client, signals: Arc::default(), ingesting: Mutex::default() };
             (peer.name.clone(), handle)
         });
-        Self { peers: peers.collect(), give_up_after: config.give_up_after }
+        let peers = peers.collect();
+        let wants_certificates = config.tls.client_ca.is_some();
+        let give_up_after = config.give_up_after;
+        Ok(Self { peers, give_up_after, connections, wants_certificates })
+    }
+
+    /// Keeps what peers are asked with current: the certificates that it trusts and shows.
+    pub fn follow_certificates(
+        &self,
+        stopping: CancellationToken,
+    ) -> impl Future<Output = ()> + use<> {
+        self.connections.clone().follow(stopping)
     }
 
     /// The way to ask a peer something.

@@ -2,7 +2,7 @@ use axum::extract::{FromRequest, OriginalUri, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode};
 use shared::address::AppName;
 use shared::problem::Problem;
 
@@ -11,6 +11,7 @@ use super::client::TIME;
 use super::service_token::{BodyDigest, Refusal, claimed_sender};
 use crate::accounts::bearer;
 use crate::app::{App, AppState};
+use crate::tls::ShownCertificate;
 
 /// A request that a peer has signed, and its body. Whoever takes it knows that the peer can be reached.
 pub struct Signed {
@@ -24,8 +25,12 @@ impl FromRequest<AppState> for Signed {
     type Rejection = Refused;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, Refused> {
-        let uri = request.extensions().get();
-        let (peer, digest) = verify(app, request.method(), uri, request.headers())
+        let extensions = request.extensions();
+        if !is_certified(app, extensions) {
+            let why = "Peers have to show a certificate that TLS_CLIENT_CA_FILE has signed.";
+            return Err(Problem::forbidden("certificate_required", why).into());
+        }
+        let (peer, digest) = verify(app, request.method(), extensions, request.headers())
             .map_err(|refusal| refuse(app, &refusal))?;
         let body = Bytes::from_request(request, app).await.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
@@ -75,18 +80,26 @@ fn refuse(app: &App, refusal: &Refusal) -> Refused {
 
 /// The peer that has signed a request, whatever its body.
 pub fn signer(app: &App, parts: &Parts) -> Option<AppName> {
-    let verified = verify(app, &parts.method, parts.extensions.get(), &parts.headers);
+    let verified = verify(app, &parts.method, &parts.extensions, &parts.headers);
     verified.ok().map(|(peer, _)| peer)
+}
+
+/// Whether a request comes over a connection that peers may use: any, or one whose other end has shown a certificate.
+fn is_certified(app: &App, extensions: &Extensions) -> bool {
+    !app.relay.wants_certificates || extensions.get::<ShownCertificate>().is_some()
 }
 
 /// The peer that has signed a request, and the digest that its body must have.
 fn verify(
     app: &App,
     method: &Method,
-    uri: Option<&OriginalUri>,
+    extensions: &Extensions,
     headers: &HeaderMap,
 ) -> Result<(AppName, BodyDigest), Refusal> {
-    let uri = uri.ok_or(Refusal::Unsigned)?;
+    if !is_certified(app, extensions) {
+        return Err(Refusal::Unsigned);
+    }
+    let uri = extensions.get::<OriginalUri>().ok_or(Refusal::Unsigned)?;
     let target = uri.0.path_and_query().map_or("/", |target| target.as_str());
     let token = bearer(headers).ok().flatten().ok_or(Refusal::Unsigned)?;
     let peer = claimed_sender(token).ok_or(Refusal::Unsigned)?;

@@ -1,5 +1,7 @@
 //! Whether each peer is there, and this app for each peer.
 
+use std::sync::Arc;
+
 use jiff::fmt::rfc2822::DateTimeParser;
 use shared::encryption::{KeyId, Keyring};
 use shared::relay::Keys;
@@ -7,7 +9,8 @@ use shared::time::Clock;
 
 use super::Report;
 use crate::config::{Config, Peer};
-use crate::relay::{PeerClient, Probe, Unreached};
+use crate::relay::{PeerClient, Probe, Unreached, connections};
+use crate::tls::Current;
 
 const AREA: &str = "peer";
 /// Clocks that differ by more make messages stand in an order that people wonder about.
@@ -17,12 +20,26 @@ const MOST_SECONDS: i64 = 60;
 
 /// Looks at every peer.
 pub(super) async fn look(config: &Config, serving: bool, report: &mut Report) {
+    let connections = match connections(config) {
+        Ok(connections) => Arc::new(connections),
+        Err(error) => {
+            let what = format!("TLS cannot be had: {error}");
+            report.fail(AREA, what, "Mend the file, or the setting that names it.");
+            return;
+        }
+    };
     for peer in &config.peers {
-        one(config, peer, serving, report).await;
+        one(config, peer, &connections, serving, report).await;
     }
 }
 
-async fn one(config: &Config, peer: &Peer, serving: bool, report: &mut Report) {
+async fn one(
+    config: &Config,
+    peer: &Peer,
+    http: &Arc<Current<reqwest::Client>>,
+    serving: bool,
+    report: &mut Report,
+) {
     let Peer { name, url, .. } = peer;
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
     let place = (host.trim_matches(['[', ']']), port.unwrap_or_default());
@@ -32,7 +49,7 @@ async fn one(config: &Config, peer: &Peer, serving: bool, report: &mut Report) {
         return;
     }
     let clock = Clock::system();
-    let client = PeerClient::new(&config.app, peer, clock.clone());
+    let client = PeerClient::new(&config.app, peer, http.clone(), clock.clone());
     let before = clock.wall().seconds();
     let skew = match client.probe().await {
         Ok(Probe { alive: true, date, .. }) => {
