@@ -136,25 +136,23 @@ async fn a_restored_app_gets_back_what_its_peer_has_and_nothing_is_doubled(datab
     let erin = pair.a.client().join("erin*").await;
     let lost = json!({ "recipient": bob.address(), "content": "since, from somebody new" });
     let lost = erin.post("/api/messages/send/", &lost).await.expect(201).str("conversation");
-    let begun_here = begin_group(&carol, "Begun by carol", &[&bob]).await;
-    let begun_there = begin_group(&bob, "Begun by bob", &[&alice, &carol]).await;
-    agree(&begun_here, &carol, &bob).await;
-    agree(&begun_there, &alice, &bob).await;
-    send(&carol, &begun_here, "in a group that was begun since").await;
-    send(&bob, &begun_there, "in another one").await;
+    let new_group = begin_group(&carol, "Begun by carol", &[&bob]).await;
+    let other_group = begin_group(&bob, "Begun by bob", &[&alice, &carol]).await;
+    agree(&new_group, &carol, &bob).await;
+    agree(&other_group, &alice, &bob).await;
+    send(&carol, &new_group, "in a group that was begun since").await;
+    send(&bob, &other_group, "in another one").await;
     let read = format!("/api/chats/conversations/{direct}/read/");
     agree(&direct, &alice, &bob).await;
     bob.post(&read, &json!({ "message": second })).await.expect(200);
     alice.post(&read, &json!({ "message": first })).await.expect(200);
     eventually("what each has read is known on the other side", || async {
-        let path = |id: &str| format!("/api/chats/messages/{id}/");
-        let (one, other) = (alice.get(&path(&second)).await, bob.get(&path(&first)).await);
-        (one.json["status"] == "read" && other.json["status"] == "read").then_some(())
+        (both_read((&alice, &second), (&bob, &first)).await).then_some(())
     })
     .await;
     let mut before = BTreeMap::new();
     for (conversation, one) in
-        [(&direct, &alice), (&group, &alice), (&begun_here, &carol), (&begun_there, &alice)]
+        [(&direct, &alice), (&group, &alice), (&new_group, &carol), (&other_group, &alice)]
     {
         before.insert(conversation.clone(), agree(conversation, one, &bob).await);
     }
@@ -170,7 +168,7 @@ async fn a_restored_app_gets_back_what_its_peer_has_and_nothing_is_doubled(datab
     alice.log_in().await;
     carol.log_in().await;
     for (conversation, one) in
-        [(&direct, &alice), (&group, &alice), (&begun_here, &carol), (&begun_there, &alice)]
+        [(&direct, &alice), (&group, &alice), (&new_group, &carol), (&other_group, &alice)]
     {
         let now = eventually("everything is back", || async {
             let seen = sight(one).await;
@@ -180,9 +178,7 @@ async fn a_restored_app_gets_back_what_its_peer_has_and_nothing_is_doubled(datab
         agree(conversation, one, &bob).await;
     }
     eventually("how far each has read is back", || async {
-        let path = |id: &str| format!("/api/chats/messages/{id}/");
-        let (one, other) = (alice.get(&path(&second)).await, bob.get(&path(&first)).await);
-        let known = one.json["status"] == "read" && other.json["status"] == "read";
+        let known = both_read((&alice, &second), (&bob, &first)).await;
         (known && unread_by(&alice, &direct).await == unread).then_some(())
     })
     .await;
@@ -193,27 +189,47 @@ async fn a_restored_app_gets_back_what_its_peer_has_and_nothing_is_doubled(datab
     });
     pair.a.client().post("/api/auth/register/", &taken).await.expect(409);
 
-    // Life goes on, in both directions, and through another restart.
+    life_goes_on(&mut pair.a, [&alice, &bob, &carol, &dave], [&direct, &group], &second).await;
+    let found = format!("/api/chats/conversations/{new_group}/messages/?search=since");
+    assert_eq!(carol.get(&found).await.expect(200).results().len(), 1, "what came back is found");
+}
+
+/// Writes, and edits a message of before, in both directions and through two more restarts.
+async fn life_goes_on(
+    restored: &mut Process,
+    [alice, bob, carol, dave]: [&Client; 4],
+    [direct, group]: [&str; 2],
+    second: &str,
+) {
     for round in 0..2 {
-        for (client, conversation) in [(&alice, &direct), (&bob, &direct), (&carol, &group)] {
+        for (client, conversation) in [(alice, direct), (bob, direct), (carol, group)] {
             send(client, conversation, &format!("round {round}")).await;
         }
-        edit(&alice, &second, &format!("edited in round {round}")).await;
-        let now = agree(&direct, &alice, &bob).await;
+        edit(alice, second, &format!("edited in round {round}")).await;
+        let now = agree(direct, alice, bob).await;
         assert!(now.to_string().contains(&format!("edited in round {round}")));
-        agree(&group, &carol, &bob).await;
-        agree(&group, &carol, &dave).await;
-        assert!(pair.a.terminate().await);
-        pair.a.start().await;
+        agree(group, carol, bob).await;
+        agree(group, carol, dave).await;
+        assert!(restored.terminate().await);
+        restored.start().await;
     }
     eventually("nothing is waiting", || async {
-        let last = sight(&alice).await[&direct][2][0][0].as_str().unwrap().to_owned();
-        let status = alice.get(&format!("/api/chats/messages/{last}/")).await.expect(200);
+        let newest = sight(alice).await[direct][2][0][0].as_str().unwrap().to_owned();
+        let status = alice.get(&format!("/api/chats/messages/{newest}/")).await.expect(200);
         (status.json["status"] != "queued").then_some(())
     })
     .await;
-    let found = format!("/api/chats/conversations/{begun_here}/messages/?search=since");
-    assert_eq!(carol.get(&found).await.expect(200).results().len(), 1, "what came back is found");
+}
+
+/// Whether each of two messages is read, as those say who wrote them.
+async fn both_read(one: (&Client, &str), other: (&Client, &str)) -> bool {
+    for (writer, message) in [one, other] {
+        let message = writer.get(&format!("/api/chats/messages/{message}/")).await;
+        if message.json["status"] != "read" {
+            return false;
+        }
+    }
+    true
 }
 
 /// How many messages somebody has not read in a conversation.

@@ -42,11 +42,11 @@ async fn rotate(one: &mut Process, other: &mut Process) {
     let old = id_of(&std::fs::read_to_string(&one_file).unwrap());
     let (alice, bob) = (one.client().join("alice*").await, other.client().join("bob*").await);
     let first = json!({ "recipient": bob.address(), "content": "the first of all" });
-    let once = |client: &Client| {
+    let the_first = |client: &Client| {
         let send = client.request(Method::POST, "/api/messages/send/").json(&first);
         send.header("Idempotency-Key", "the-first")
     };
-    let begun = alice.run(once(&alice)).await.expect(201);
+    let begun = alice.run(the_first(&alice)).await.expect(201);
     let conversation = begun.str("conversation");
     let here = |client: Client, conversation: String| async move {
         let path = format!("/api/chats/conversations/{conversation}/messages/");
@@ -105,7 +105,7 @@ async fn rotate(one: &mut Process, other: &mut Process) {
         assert_eq!(keys[0]["peers"].as_object().unwrap().values().next(), Some(&json!(true)));
     }
     // An answer that was kept is sealed anew too, and a search finds what was written under the old key.
-    let again = alice.run(once(&alice)).await.expect(201);
+    let again = alice.run(the_first(&alice)).await.expect(201);
     assert_eq!(again.json["content"], "the first of all");
     assert_eq!(again.json["id"], begun.json["id"]);
     for client in [&alice, &bob] {
@@ -201,8 +201,8 @@ async fn write(
         let text = format!("{} {number}", client.name);
         let body = json!({ "conversation": conversation, "content": text });
         let key = format!("{:032x}", rand::random::<u128>());
-        let send = || client.request(Method::POST, "/api/chats/messages/").json(&body);
-        let sent = until_answered(&client, || send().header("Idempotency-Key", &key)).await;
+        let request = || client.request(Method::POST, "/api/chats/messages/").json(&body);
+        let sent = until_answered(&client, || request().header("Idempotency-Key", &key)).await;
         let id = sent["id"].as_str().unwrap().to_owned();
         texts.insert(id.clone(), text);
         if number % 4 == 3 {
