@@ -1057,6 +1057,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/relay/v1/reach/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Try to reach the peer that asks
+         * @description For peers alone. Sends the peer a signed request, at the address that this app has for it, and says what has come of it. Rate limit: `relay`.
+         */
+        get: operations["relay_reach"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/relay/v1/recovery/": {
         parameters: {
             query?: never;
@@ -1876,6 +1896,13 @@ export interface components {
             read_receipts?: boolean | null;
             /** @description May be sent along, but not changed. */
             username?: string | null;
+        };
+        /** @description What has come of a signed request to the peer that asks. */
+        Reached: {
+            /** @description Whether it was taken. */
+            reachable: boolean;
+            /** @description Why not, for an operator. */
+            reason?: string | null;
         };
         Read: {
             message: components["schemas"]["MessageId"];
@@ -6802,6 +6829,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, unknown>;
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    relay_reach: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether it was reached. */
+            200: {
+                headers: {
+                    /** @description What is left: `"relay";r=9;t=3`, requests and seconds until all are back. */
+                    RateLimit?: string;
+                    /** @description The limit: `"relay";q=10;w=60`, requests and seconds. */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reached"];
                 };
             };
             401: components["responses"]["Unauthenticated"];

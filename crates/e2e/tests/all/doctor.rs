@@ -54,6 +54,10 @@ fn expect_failure(output: &Output, area: &str, says: &str, remedy: &str) {
 
 async fn a_healthy_pair_is_well_and_what_is_broken_is_named_with_its_remedy(database: Database) {
     let mut pair = Pair::start(database).await;
+    // Once they serve, they have brought their schemas up to date.
+    for app in [&pair.a, &pair.b] {
+        app.client().get("/health/ready").await.expect(200);
+    }
     let well = examine(&pair.a, "", "").await;
     let report = json(&well);
     // A database for tests may be told to be quick rather than safe, which the doctor does not let pass.
