@@ -97,9 +97,11 @@ impl World {
                 ("RELAY_SECRET", secret.as_str()),
                 ("JWT_SECRET", jwt.as_str()),
             ];
-            let others = apps.iter().take(size).map(|(other, _)| other.app);
-            let others = others.filter(|other| *other != defaults.app);
-            let peers: Vec<_> = others.map(|app| format!("{app}=http://127.0.0.1:1")).collect();
+            let others = apps.iter().take(size).map(|(other, _)| other);
+            let others = others.filter(|other| other.app != defaults.app);
+            let peers =
+                others.map(|other| format!("{}=http://127.0.0.1:{}", other.app, other.port));
+            let peers: Vec<_> = peers.collect();
             (config(*defaults, &keys, &peers.join(",")), *stack)
         });
         Self {
