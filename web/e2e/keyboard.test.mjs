@@ -43,6 +43,12 @@ async function reach(page, wanted, key = 'Tab') {
 
 const isOn = (page, wanted) => eventually(async () => wanted.test((await focused(page)).name), `the focus on ${wanted}`);
 
+/** Opens the menu of what has the focus; its keys count once the focus is in it. */
+async function openMenu(page) {
+  await page.keyboard.press('Enter');
+  await eventually(() => page.evaluate(() => document.activeElement?.closest('[role=menu]') !== null), 'the focus in the menu');
+}
+
 test('everything is done by keyboard, and the focus is always seen and comes back', async () => {
   const boris = await Client.join(APPS.b, 'boris', { first_name: 'Boris' });
   const page = await open(browser, APPS.a);
@@ -97,12 +103,11 @@ test('everything is done by keyboard, and the focus is always seen and comes bac
 
   // A menu and a question give the focus back, and a question keeps it meanwhile.
   await reach(page, /^More about the message of You/, 'Shift+Tab');
-  await page.keyboard.press('Enter');
-  await page.getByRole('menu').waitFor();
+  await openMenu(page);
   await page.keyboard.press('Escape');
+  await page.getByRole('menu').waitFor({ state: 'detached' });
   await isOn(page, /^More about the message of You/);
-  await page.keyboard.press('Enter');
-  await page.getByRole('menu').waitFor();
+  await openMenu(page);
   await page.keyboard.press('End');
   await page.keyboard.press('Enter');
   const question = page.getByRole('dialog', { name: 'Delete this message?' });
@@ -115,8 +120,8 @@ test('everything is done by keyboard, and the focus is always seen and comes bac
   await isOn(page, /^More about the message of You/);
 
   // A thread beside the messages.
-  await page.keyboard.press('Enter');
-  await page.getByRole('menuitem', { name: 'Reply in thread' }).waitFor();
+  await question.waitFor({ state: 'detached' });
+  await openMenu(page);
   await page.keyboard.type('Reply in thread');
   await page.keyboard.press('Enter');
   await isOn(page, /^Reply in this thread/);
@@ -127,8 +132,7 @@ test('everything is done by keyboard, and the focus is always seen and comes bac
   await isOn(page, /^(More about the message of You|Message to Boris)/);
 
   await reach(page, /^Menu of Ada/, 'Shift+Tab');
-  await page.keyboard.press('Enter');
-  await page.getByRole('menu').waitFor();
+  await openMenu(page);
   await page.keyboard.press('End');
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Log in' }).waitFor();
