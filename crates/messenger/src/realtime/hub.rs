@@ -27,6 +27,8 @@ pub const PARTS: u64 = 30;
 pub enum Item {
     /// An event.
     Event(Arc<Event>),
+    /// Time to read from the log what happened up to a place.
+    CatchUp(Cursor),
     /// Time to ask whether the client is still there.
     Heartbeat,
 }
@@ -136,6 +138,9 @@ struct State {
     /// Up to where what has happened has been handed to the sockets; `None` while there are none.
     position: Option<Cursor>,
     users: HashMap<UserId, Vec<Socket>>,
+    /// The sockets that have come since the position was last looked at to go on from it. Who hears of what comes next was
+    /// found out without them.
+    newcomers: Vec<(UserId, u64)>,
     /// Seats that are taken: those that are being closed still count.
     count: usize,
     stopping: bool,
@@ -214,6 +219,7 @@ impl Hub {
             Arc::new(Pulse { heard: AtomicBool::new(true), waiting: AtomicUsize::default() });
         let socket = Socket { id, session, live, queue, close, pulse: pulse.clone() };
         state.users.entry(user).or_default().push(socket);
+        state.newcomers.push((user, id));
         state.count += 1;
         let seat = Seat { hub: self.clone(), id, user, queue: items, closed, pulse };
         Ok(Some((seat, position)))
@@ -231,6 +237,13 @@ impl Hub {
     /// Up to where what has happened has been handed to the sockets; `None` if there are none.
     pub fn position(&self) -> Option<Cursor> {
         self.lock().position
+    }
+
+    /// The same, to go on from there with [`Hub::dispatch`]: whoever comes in between reads the log by themselves.
+    pub fn go_on(&self) -> Option<Cursor> {
+        let mut state = self.lock();
+        state.newcomers.clear();
+        state.position
     }
 
     /// How many sockets there are.
@@ -257,10 +270,20 @@ impl Hub {
             return;
         }
         state.position = Some(to);
+        let newcomers = std::mem::take(&mut state.newcomers);
+        for (user, id) in &newcomers {
+            let sockets = state.users.get(user).into_iter().flatten();
+            for socket in sockets.filter(|socket| socket.live && socket.id == *id) {
+                // Nothing waits for it yet, so there is room.
+                socket.offer(Item::CatchUp(to));
+            }
+        }
+        let newcomers: HashSet<u64> = newcomers.into_iter().map(|(_, id)| id).collect();
+        let hears = |socket: &&Socket| socket.live && !newcomers.contains(&socket.id);
         let mut slow = Vec::new();
         for Dispatch { event, users } in events {
             for user in users {
-                for socket in state.users.get(user).into_iter().flatten().filter(|s| s.live) {
+                for socket in state.users.get(user).into_iter().flatten().filter(hears) {
                     if !socket.offer(Item::Event(event.clone())) {
                         slow.push((*user, socket.id));
                     }
@@ -347,5 +370,40 @@ impl State {
                 let _ = socket.close.send(why);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::time::Timestamp;
+
+    use super::*;
+
+    fn place(seq: i64) -> Cursor {
+        Cursor { seq, at: Timestamp::from_micros(seq) }
+    }
+
+    fn come(hub: &Arc<Hub>, user: u128, live: bool) -> Seat {
+        let (user, session) = (Uuid::from_u128(user).into(), Uuid::from_u128(1).into());
+        hub.admit(user, session, live, Some(place(1))).unwrap().unwrap().0
+    }
+
+    #[test]
+    fn who_comes_after_it_was_found_out_who_hears_is_told_to_read_the_log() {
+        let hub = Arc::new(Hub::default());
+        let mut early = come(&hub, 1, true);
+        let from = hub.go_on().unwrap();
+        let (mut late, mut again) = (come(&hub, 2, true), come(&hub, 1, true));
+        let mut reading = come(&hub, 2, false);
+        let data = Data::Json("{}".into());
+        let event = Arc::new(Event { place: Some(place(2)), name: "message.created", data });
+        hub.dispatch(from, place(2), &[Dispatch { event, users: vec![early.user] }]);
+        assert!(matches!(early.queue.try_recv(), Ok(Item::Event(_))));
+        for seat in [&mut late, &mut again] {
+            assert!(matches!(seat.queue.try_recv(), Ok(Item::CatchUp(until)) if until == place(2)));
+            assert!(seat.queue.try_recv().is_err());
+        }
+        assert!(reading.queue.try_recv().is_err(), "it learns of the place when it goes live");
+        assert_eq!(hub.go_live(&reading), Some(place(2)));
     }
 }

@@ -198,15 +198,19 @@ impl Connection {
         {
             items.push(item);
         }
-        let events: Vec<_> = items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Event(event) => Some(&**event),
-                Item::Heartbeat => None,
-            })
-            .collect();
-        for event in &events {
-            self.seat.pulse.sent(event);
+        let mut events = Vec::with_capacity(items.len());
+        for item in &items {
+            match item {
+                Item::Event(event) => {
+                    self.seat.pulse.sent(event);
+                    events.push(&**event);
+                }
+                Item::CatchUp(until) => {
+                    self.tell(&std::mem::take(&mut events)).await?;
+                    while !self.replay(*until).await? {}
+                }
+                Item::Heartbeat => {}
+            }
         }
         self.tell(&events).await?;
         if items.iter().any(|item| matches!(item, Item::Heartbeat)) {

@@ -65,7 +65,7 @@ enum Step {
 
 async fn step(app: &App) -> Result<Step, Error> {
     let hub = &app.realtime.hub;
-    let Some(from) = hub.position() else {
+    let Some(from) = hub.go_on() else {
         app.realtime.audiences.forget();
         return Ok(Step::Settled);
     };
