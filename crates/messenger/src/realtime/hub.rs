@@ -271,16 +271,18 @@ impl Hub {
         }
         state.position = Some(to);
         let newcomers = std::mem::take(&mut state.newcomers);
+        let mut slow = Vec::new();
         for (user, id) in &newcomers {
             let sockets = state.users.get(user).into_iter().flatten();
             for socket in sockets.filter(|socket| socket.live && socket.id == *id) {
-                // Nothing waits for it yet, so there is room.
-                socket.offer(Item::CatchUp(to));
+                if !socket.offer(Item::CatchUp(to)) {
+                    slow.push((*user, *id));
+                }
             }
         }
+        state.close_all(&std::mem::take(&mut slow), Goodbye::TooSlow);
         let newcomers: HashSet<u64> = newcomers.into_iter().map(|(_, id)| id).collect();
         let hears = |socket: &&Socket| socket.live && !newcomers.contains(&socket.id);
-        let mut slow = Vec::new();
         for Dispatch { event, users } in events {
             for user in users {
                 for socket in state.users.get(user).into_iter().flatten().filter(hears) {
