@@ -1,7 +1,8 @@
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -9,6 +10,10 @@ use crate::config::{Config, Environment, Finding};
 use crate::router::Stack;
 use crate::serve;
 use crate::telemetry::{self, Logs};
+
+/// Connections that wait to be accepted, at most; the system may allow fewer (`net.core.somaxconn`). A client beyond them
+/// tries again after one second, then two, four and so on: a crowd that comes back at once should fit in.
+const BACKLOG: u32 = 4096;
 
 /// Serves the app until SIGTERM or SIGINT, and says first what is odd about its settings. SIGHUP has it read anew
 /// what is to be logged, as `binary` reads it.
@@ -79,8 +84,15 @@ async fn serve_until_told(
         tracing::info!("stopping");
         told.cancel();
     });
-    let listener = TcpListener::bind(config.bind).await;
-    let listener =
-        listener.map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;
+    let listener = listen(config.bind)
+        .map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;
     serve::serve(config, stack, listener, stopping).await.map_err(|error| error.to_string())
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // What is left of connections of before keeps no process from starting.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

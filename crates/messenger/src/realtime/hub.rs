@@ -298,11 +298,12 @@ impl Hub {
         }
     }
 
-    /// Tells users something that is not kept; who is slow misses it.
+    /// Tells users something that is not kept; who is slow misses it. Half of each queue is left to what is kept.
     pub fn mention(&self, users: &[UserId], event: &Arc<Event>) {
         let state = self.lock();
+        let hears = |socket: &&Socket| socket.live && socket.queue.capacity() > QUEUE / 2;
         for user in users {
-            for socket in state.users.get(user).into_iter().flatten().filter(|s| s.live) {
+            for socket in state.users.get(user).into_iter().flatten().filter(hears) {
                 if !socket.offer(Item::Event(event.clone())) {
                     socket.pulse.sent(event);
                 }
@@ -407,5 +408,20 @@ mod tests {
         }
         assert!(reading.queue.try_recv().is_err(), "it learns of the place when it goes live");
         assert_eq!(hub.go_live(&reading), Some(place(2)));
+    }
+    #[test]
+    fn what_is_not_kept_leaves_room_for_what_is() {
+        let hub = Arc::new(Hub::default());
+        let seat = come(&hub, 1, true);
+        let event = |place, name| Arc::new(Event { place, name, data: Data::Json("{}".into()) });
+        for _ in 0..2 * QUEUE {
+            hub.mention(&[seat.user], &event(None, "presence"));
+        }
+        for seq in 2..10 {
+            let from = hub.go_on().unwrap();
+            let event = event(Some(place(seq)), "message.created");
+            hub.dispatch(from, place(seq), &[Dispatch { event, users: vec![seat.user] }]);
+        }
+        assert_eq!(seat.queue.len(), QUEUE / 2 + 8, "it has been closed, or filled up");
     }
 }
