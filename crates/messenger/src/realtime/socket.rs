@@ -59,14 +59,12 @@ pub async fn run(
     let cursor = Cursor { seq: 0, at: shared::time::Timestamp::from_micros(0) };
     let allowance = Allowance::new(BURST, RATE);
     let mut connection = Connection { app, user, seat, socket, opener, cursor, allowance };
-    let end = match connection.begin(beginning).await {
-        Ok(()) => match connection.greet().await {
-            Ok(()) => connection.serve().await,
-            Err(end) => end,
-        },
+    // A socket waits most of its life. What it does meanwhile has its room only while it is done: `Box::pin` everywhere.
+    let end = match Box::pin(connection.welcome(beginning)).await {
+        Ok(()) => connection.serve().await,
         Err(end) => end,
     };
-    let reason = connection.close(end).await;
+    let reason = Box::pin(connection.close(end)).await;
     metrics::gauge!("messaging_sockets").decrement(1);
     metrics::counter!("messaging_sockets_closed_total", "reason" => reason).increment(1);
 }
@@ -98,6 +96,12 @@ struct Connection {
 }
 
 impl Connection {
+    /// Brings the client up to date.
+    async fn welcome(&mut self, beginning: Beginning) -> Result<(), End> {
+        self.begin(beginning).await?;
+        self.greet().await
+    }
+
     /// Tells the client what it has missed, and lets it hear what happens from now on.
     async fn begin(&mut self, beginning: Beginning) -> Result<(), End> {
         match beginning {
@@ -175,12 +179,12 @@ impl Connection {
                 frame = self.socket.recv() => Next::Frame(frame),
             };
             let done = match next {
-                Next::Item(Some(item)) => self.send(item).await,
+                Next::Item(Some(item)) => Box::pin(self.send(item)).await,
                 // The hub has let go of the socket, and says why.
                 Next::Item(None) => {
                     return (&mut self.seat.closed).await.map_or(End::Gone, End::Closed);
                 }
-                Next::Frame(Some(Ok(frame))) => self.hear(frame).await,
+                Next::Frame(Some(Ok(frame))) => Box::pin(self.hear(frame)).await,
                 Next::Frame(Some(Err(error))) => Err(broken(error)),
                 Next::Frame(None) => Err(End::Gone),
             };
