@@ -17,6 +17,7 @@ ARG PROFILE=release
 ENV CARGO_TERM_PROGRESS_WHEN=never CARGO_INCREMENTAL=0
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo/ .cargo/
 COPY crates/shared/Cargo.toml crates/shared/
 COPY crates/messenger/Cargo.toml crates/messenger/
 COPY crates/app-a/Cargo.toml crates/app-a/
