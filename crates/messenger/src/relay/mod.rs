@@ -3,21 +3,24 @@
 //! | Step | File |
 //! |---|---|
 //! | an event is written in the transaction of what it tells of | `store.rs` ([`append`]) |
-//! | a worker claims the lease of a peer, sends a batch, settles it | `sender.rs` |
+//! | a worker claims the lease of a peer, sends a batch, settles it | `sender.rs`, `lease.rs`, `batch.rs`, `settle.rs` |
 //! | requests between the apps are signed and checked | `service_token.rs`, `client.rs`, `signed.rs` |
 //! | the peer takes a batch in | `receiver.rs`, `ingest.rs` |
 
+mod batch;
 mod cause;
 mod client;
 mod give_up;
 mod ingest;
 mod keys;
+mod lease;
 mod meter;
 mod parked;
 mod reach;
 mod receiver;
 mod sender;
 mod service_token;
+mod settle;
 mod signals;
 mod signed;
 mod store;
