@@ -1774,7 +1774,7 @@ export interface components {
             /** @description When that was. */
             at: components["schemas"]["Timestamp"];
             /**
-             * @description `unreachable`, `timeout`, `unauthorized`, `busy`, `rejected`, `bad_answer`, `stale_stream` or `internal`.
+             * @description `unreachable`, `timeout`, `unauthorized`, `busy`, `too_large`, `rejected`, `bad_answer`, `stale_stream` or `internal`.
              * @example unreachable
              */
             code: string;

@@ -42,6 +42,7 @@ mod search;
 mod sessions;
 mod settings;
 mod simulation;
+mod small_proxy;
 mod sockets;
 mod sockets_bad_input;
 mod start;

@@ -13,30 +13,43 @@ use crate::users;
 
 /// Bytes of a user or of a change in a conversation's state, roughly.
 const ABOUT_A_LINE: usize = 250;
-/// Bytes of tokens, terms and states in one batch, at most; a state that is longer goes alone.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of an event beside its token, terms or state, roughly.
+const ABOUT_AN_EVENT: usize = 500;
 
-/// The events of one batch: the first of those that wait, as what they tell of is now.
-pub async fn events(
+/// What one batch holds.
+pub struct Contents {
+    /// Consecutive events.
+    pub events: Vec<Event>,
+    /// How many bytes they take, roughly.
+    pub bytes: usize,
+    /// Whether others were left out, as there was no room.
+    pub is_cut: bool,
+}
+
+/// The first of those that wait, as what they tell of is now, in so many bytes; one that is longer goes alone.
+pub async fn contents(
     conn: &mut Conn,
     stream: StreamId,
     mut waiting: Vec<Waiting>,
-) -> Result<Vec<Event>, Problem> {
+    room: usize,
+) -> Result<Contents, Problem> {
     let of_registers = waiting.iter().filter(|waiting| waiting.kind == EventKind::Receipt);
     let registers: Vec<Uuid> = of_registers.map(|waiting| waiting.subject).collect();
     let mut registers = receipts::states(conn, &registers).await?;
-    let mut events = Vec::with_capacity(waiting.len());
-    let mut bytes = 0;
+    let events = Vec::with_capacity(waiting.len());
+    let mut contents = Contents { events, bytes: 0, is_cut: false };
     leave_to_the_last(&mut waiting);
     for waiting in waiting {
         let event = event(conn, stream, waiting, &mut registers).await?;
-        bytes += size(&event.body);
-        if bytes > BATCH_BYTES && !events.is_empty() {
+        let bytes = contents.bytes + ABOUT_AN_EVENT + size(&event.body);
+        if bytes > room && !contents.events.is_empty() {
+            contents.is_cut = true;
             break;
         }
-        events.push(event);
+        contents.bytes = bytes;
+        contents.events.push(event);
     }
-    Ok(events)
+    Ok(contents)
 }
 
 async fn event(
@@ -82,7 +95,7 @@ fn leave_to_the_last(waiting: &mut [Waiting]) {
     }
 }
 
-/// About how many bytes an event takes.
+/// About how many bytes what an event tells takes.
 fn size(body: &EventBody) -> usize {
     match body {
         EventBody::Message(state) => {

@@ -110,6 +110,7 @@ impl Delivery {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Cause::Unauthorized,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Cause::Busy,
             StatusCode::CONFLICT => Cause::StaleStream,
+            StatusCode::PAYLOAD_TOO_LARGE => Cause::TooLarge,
             _ => Cause::Rejected,
         };
         Self { cause, reason: refusal(response).await, retry_after }

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | an event is written in the transaction of what it tells of | `store.rs` ([`append`]) |
 //! | a worker claims the lease of a peer, sends a batch, settles it | `sender.rs`, `lease.rs`, `batch.rs`, `settle.rs` |
+//! | what is too large for the way to the peer is sent in smaller batches | `too_large.rs`, `allowance.rs` |
 //! | requests between the apps are signed and checked | `service_token.rs`, `client.rs`, `signed.rs` |
 //! | the peer takes a batch in | `receiver.rs`, `ingest.rs` |
 
+mod allowance;
 mod batch;
 mod cause;
 mod client;
@@ -24,6 +26,7 @@ mod settle;
 mod signals;
 mod signed;
 mod store;
+mod too_large;
 mod turn;
 mod users;
 

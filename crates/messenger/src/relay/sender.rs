@@ -9,7 +9,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::batch;
+use super::allowance::Allowance;
+use super::batch::{self, Contents};
 use super::lease::Lease;
 use super::meter::Meter;
 use super::store::{self, EventKind};
@@ -36,6 +37,7 @@ pub struct Sender {
     pub(super) peer: AppName,
     pub(super) lease: Lease,
     pub(super) meter: Meter,
+    pub(super) allowance: Allowance,
     give_up_after: Duration,
 }
 
@@ -44,13 +46,28 @@ pub struct Claimed {
     /// The batch.
     pub batch: Batch,
     pub(super) fence: i64,
+    /// How many bytes its events take, roughly.
+    pub(super) bytes: usize,
+    /// Whether events that wait were left out, as there was no room.
+    is_cut: bool,
+}
+
+/// What has come of one round of the loop.
+enum Step {
+    /// Another process sends to this peer.
+    NotOurs,
+    /// The peer has answered to so many events, or there was nothing to send.
+    Done(usize),
+    /// The batch was too large. The next one is smaller.
+    TooLarge,
 }
 
 impl Sender {
     /// A sender of `app` to `peer`; what is older than `give_up_after` is not sent any more.
     pub fn new(app: &Arc<App>, peer: AppName, give_up_after: Duration) -> Self {
         let (lease, meter) = (Lease::of(app, &peer), Meter::of(&peer));
-        Self { app: app.clone(), peer, lease, meter, give_up_after }
+        let allowance = Allowance::whole();
+        Self { app: app.clone(), peer, lease, meter, allowance, give_up_after }
     }
 
     /// The next events, empty if there are none; `None` if another process sends to this peer.
@@ -66,9 +83,11 @@ impl Sender {
         let mut conn = self.app.db.read().await?;
         let stream = store::stream(&mut conn, &self.peer).await?;
         let stream = stream.map_or_else(|| Uuid::nil().into(), |(stream, _)| stream);
-        let events = batch::events(&mut conn, stream, waiting).await?;
+        let room = self.allowance.bytes();
+        let contents = batch::contents(&mut conn, stream, waiting, room).await?;
+        let Contents { events, bytes, is_cut } = contents;
         let batch = Batch { origin: self.app.name.clone(), stream, events };
-        Ok(Some(Claimed { batch, fence }))
+        Ok(Some(Claimed { batch, fence, bytes, is_cut }))
     }
 
     async fn give_up(&self, oldest: Timestamp) -> Result<(), Problem> {
@@ -102,10 +121,11 @@ impl Sender {
             let news = signals.news.notified();
             match self.step(&client, greet, &stopping).await {
                 // Another process sends to this peer; there is nothing to do but to be there when it is not.
-                Ok(None) => {
+                Ok(Step::NotOurs) => {
                     stopping.run_until_cancelled(sleep(POLL)).await;
                 }
-                Ok(Some(events)) => {
+                Ok(Step::TooLarge) => {}
+                Ok(Step::Done(events)) => {
                     failures = 0;
                     if (greet || events > 0) && !stopping.is_cancelled() {
                         standing.reached(&self.app, &self.peer).await;
@@ -143,39 +163,51 @@ impl Sender {
         }
     }
 
-    /// Claims, delivers and settles one batch, and gives the number of its events; `None` if another process does that.
+    /// Claims, delivers and settles one batch.
     async fn step(
         &self,
         client: &PeerClient,
         greet: bool,
         stopping: &CancellationToken,
-    ) -> Result<Option<usize>, Delivery> {
+    ) -> Result<Step, Delivery> {
         let failed = |problem: Problem| Delivery::failed(Cause::Internal, problem.to_string());
-        let Some(claimed) = self.claim().await.map_err(failed)? else { return Ok(None) };
+        let Some(claimed) = self.claim().await.map_err(failed)? else {
+            return Ok(Step::NotOurs);
+        };
         let events = claimed.batch.events.len();
         if greet {
             recovery::ask(&self.app, &self.peer, client).await?;
         }
-        if events < MAX_BATCH {
+        if events < MAX_BATCH && !claimed.is_cut {
             let told = recovery::tell(&self.app, &self.peer).await;
             told.map_err(|error| Delivery::internal(&error))?;
         }
         if events == 0 && !greet {
-            return Ok(Some(0));
+            return Ok(Step::Done(0));
         }
         let started = Instant::now();
         let answer = tokio::select! {
             answer = client.deliver(&claimed.batch) => answer,
             // The peer may have it or not; the next process will find out.
-            () = stopping.cancelled() => return Ok(Some(0)),
+            () = stopping.cancelled() => return Ok(Step::Done(0)),
         };
         self.meter.attempt(&answer, started.elapsed());
-        if answer.as_ref().is_err_and(|failure| failure.cause == Cause::StaleStream) {
-            self.restart(claimed.fence).await.map_err(failed)?;
+        match answer.as_ref().map_err(|failure| failure.cause) {
+            Err(Cause::StaleStream) => {
+                self.restart(claimed.fence).await.map_err(failed)?;
+            }
+            Err(Cause::TooLarge) => {
+                let smaller = self.make_smaller(&claimed, client, stopping).await;
+                if smaller.map_err(failed)? {
+                    return Ok(Step::TooLarge);
+                }
+            }
+            Ok(_) if claimed.is_cut => self.allowance.grow(),
+            _ => {}
         }
         let answer = answer?;
         self.settle(&claimed, answer).await.map_err(failed)?;
-        Ok(Some(events))
+        Ok(Step::Done(events))
     }
 }
 
