@@ -6,6 +6,7 @@ mod attacks;
 mod backup;
 mod bad_input;
 mod canary;
+mod certificates;
 mod clocks;
 mod command_line;
 mod containers;
