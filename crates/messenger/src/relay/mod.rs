@@ -155,8 +155,7 @@ impl Relay {
 
     /// Says that these peers are to be tried at once, however long the wait after the last failure would still be.
     ///
-    /// It concerns this process. Where another one sends to a peer, what is new is seen there within a second, and the
-    /// end of a wait not before its time.
+    /// It concerns this process; [`crate::peers::try_now`] concerns all of them.
     pub fn try_now(&self, peers: &[AppName]) {
         for peer in peers {
             self.heard(peer);

@@ -152,6 +152,7 @@ impl Sender {
                     // News do not cut this short, or every message would knock at a closed door.
                     tokio::select! {
                         () = signals.heard.notified() => {}
+                        () = standing.hurried(&self.app, &self.peer) => {}
                         () = sleep(wait) => {}
                         () = stopping.cancelled() => {}
                     }
