@@ -1006,7 +1006,7 @@ export interface paths {
         };
         /**
          * Whether the app can serve
-         * @description The database answers, has the schema of this release, and was opened with the right keys. The peers do not count.
+         * @description The database answers, has the schema of this release and, if it is SQLite, room on its disk, and was opened with the right keys. The peers do not count.
          */
         get: operations["health_ready"];
         put?: never;
@@ -6713,7 +6713,7 @@ export interface operations {
             };
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
-            /** @description `not_ready`: the database is not ready. */
+            /** @description `not_ready`: the database is not ready, or its disk is full. */
             503: {
                 headers: {
                     /** @description Seconds to wait before the next try. */
