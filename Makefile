@@ -29,6 +29,7 @@ build: web ## Build both apps with the interface, optimised
 	cargo build --release --bins -p app-a -p app-b
 
 test: lint web $(VENV)/ready ## Run all checks and all tests
+	scripts/try-alerts
 	scripts/web check
 	cargo build --workspace --bins
 	scripts/with-apps scripts/web try

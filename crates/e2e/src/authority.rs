@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
+use shared::time::Clock;
 
 /// Who signs certificates, for the length of a test.
 pub struct Authority {
@@ -35,11 +38,24 @@ impl Authority {
         self.issue_until(name, 2999)
     }
 
+    /// One that is good for so many days from now.
+    pub fn issue_for_days(&self, name: &str, days: u64) -> Issued {
+        let now = Clock::system().wall().seconds().unsigned_abs();
+        let since_1970 = Duration::from_secs(now + days * 24 * 60 * 60);
+        self.issue_with(name, |params| {
+            params.not_after = date_time_ymd(1970, 1, 1) + since_1970;
+        })
+    }
+
     /// One that was good until the beginning of a year.
     pub fn issue_until(&self, name: &str, year: i32) -> Issued {
+        self.issue_with(name, |params| params.not_after = date_time_ymd(year, 1, 1))
+    }
+
+    fn issue_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Issued {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         params.not_before = date_time_ymd(2001, 1, 1);
-        params.not_after = date_time_ymd(year, 1, 1);
+        change(&mut params);
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().expect("a key");

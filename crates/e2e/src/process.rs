@@ -150,6 +150,11 @@ impl Process {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Leaves a variable out, from the next start on.
+    pub fn unset(&mut self, name: &str) {
+        self.variables.retain(|(known, _)| known != name);
+    }
+
     /// Has a variable name a file with these contents, from the next start on.
     pub fn keep(&mut self, name: &str, contents: &str) {
         let path = self.logs.path().join(name);

@@ -8,6 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::AppState;
+use crate::db;
 use crate::http::Json;
 
 /// The routes under `/health`.
@@ -35,23 +36,28 @@ pub async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// `GET /health/ready`: the database answers, has the schema of this release, and was opened with the right keys
-/// (without them the app does not start). The peers do not count: an app whose peer is away serves all the same.
+/// `GET /health/ready`: the database answers, has the schema of this release and, if it is SQLite, room on its disk, and
+/// was opened with the right keys (without them the app does not start). The peers do not count: an app whose peer is
+/// away serves all the same.
 #[utoipa::path(
     get,
     path = "/ready",
     tag = "Health",
     summary = "Whether the app can serve",
-    description = "The database answers, has the schema of this release, and was opened with the right keys. The peers do not count.",
+    description = "The database answers, has the schema of this release and, if it is SQLite, room on its disk, and was opened with the right keys. The peers do not count.",
     security(()),
     responses(
         (status = 200, description = "It can.", body = Health),
-        (status = 503, description = "`not_ready`: the database is not ready."),
+        (status = 503, description = "`not_ready`: the database is not ready, or its disk is full."),
     )
 )]
 pub async fn ready(State(app): State<AppState>) -> Result<Json<Health>, Problem> {
-    match app.db.check().await {
+    match app.db.check().await.and_then(|()| app.db.check_room()) {
         Ok(()) => Ok(Json(Health { status: "ok" })),
+        Err(error @ db::Error::Full) => {
+            tracing::warn!(%error, "not ready");
+            Err(Problem::unavailable("not_ready", "The disk of the database is full.", 1))
+        }
         Err(error) => {
             tracing::warn!(%error, "not ready");
             Err(Problem::unavailable("not_ready", "The database is not ready.", 1))

@@ -1006,7 +1006,7 @@ export interface paths {
         };
         /**
          * Whether the app can serve
-         * @description The database answers, has the schema of this release, and was opened with the right keys. The peers do not count.
+         * @description The database answers, has the schema of this release and, if it is SQLite, room on its disk, and was opened with the right keys. The peers do not count.
          */
         get: operations["health_ready"];
         put?: never;
@@ -1774,7 +1774,7 @@ export interface components {
             /** @description When that was. */
             at: components["schemas"]["Timestamp"];
             /**
-             * @description `unreachable`, `timeout`, `unauthorized`, `busy`, `rejected`, `bad_answer`, `stale_stream` or `internal`.
+             * @description `unreachable`, `timeout`, `unauthorized`, `busy`, `too_large`, `rejected`, `bad_answer`, `stale_stream` or `internal`.
              * @example unreachable
              */
             code: string;
@@ -6713,7 +6713,7 @@ export interface operations {
             };
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
-            /** @description `not_ready`: the database is not ready. */
+            /** @description `not_ready`: the database is not ready, or its disk is full. */
             503: {
                 headers: {
                     /** @description Seconds to wait before the next try. */

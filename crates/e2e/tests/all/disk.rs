@@ -84,6 +84,9 @@ async fn a_full_disk_is_answered_503_and_leaves_nothing_half_done() {
         taken.extend([(one, text), (two, other)].into_iter().filter(|(ok, _)| *ok).map(|t| t.1));
     }
     assert!(pair.a.is_running());
+    let ready = pair.a.client().get("/health/ready").await.expect(503);
+    assert_eq!((ready.code(), ready.str("detail").contains("full")), ("not_ready", true));
+    pair.a.client().get("/health/live").await.expect(200);
     // It can still be read, and what the peer sends waits there.
     let texts = alice.read(conversation).await;
     assert_eq!(texts.len(), taken.len());
@@ -93,6 +96,7 @@ async fn a_full_disk_is_answered_503_and_leaves_nothing_half_done() {
         try_send(&alice, "bob@app-b", "room again").await.then_some(())
     })
     .await;
+    pair.a.client().get("/health/ready").await.expect(200);
     taken.extend(["from bob".to_owned(), "room again".to_owned()]);
     taken.sort();
     for client in [&alice, &bob] {

@@ -14,6 +14,12 @@ on_both_databases!(
     what_waits_for_a_peer_that_is_away_is_measured,
 );
 
+/// What is exported where there are certificates.
+pub const CERTIFICATES: [&str; 2] = [
+    "messaging_certificate_expires_timestamp_seconds",
+    "messaging_peer_certificate_expires_timestamp_seconds",
+];
+
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
 
 async fn metrics(process: &Process) -> Metrics {
@@ -64,6 +70,10 @@ async fn every_name_of_the_table_the_dashboard_and_the_alerts_is_exported(databa
     let mut exported: BTreeSet<&str> = metrics.names();
     assert_eq!(exported.contains("messaging_redis_up"), redis.is_some());
     exported.insert("messaging_redis_up");
+    // What there is with TLS alone; `tls.rs` looks at it.
+    for name in CERTIFICATES {
+        assert!(exported.insert(name), "{name} is exported without TLS");
+    }
     assert_eq!(exported, table.keys().copied().collect(), "the table has what is exported");
     for sample in &metrics.samples {
         let metric = table[sample.family.as_str()];

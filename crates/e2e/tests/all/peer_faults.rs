@@ -1,16 +1,11 @@
 //! A peer, or what stands before it, that answers what no sound one would, and events that it cannot store.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::response::Response;
 use e2e::{Client, Database, Disturbance, Pair, Process, eventually, on_both_databases};
 use serde_json::{Value, json};
 
+use crate::support::impostor::{Headers, Impostor};
 use crate::support::sql::Sql;
 
 on_both_databases!(
@@ -18,62 +13,6 @@ on_both_databases!(
     a_peer_that_asks_for_patience_gets_it_until_it_is_heard,
     events_that_the_peer_refuses_or_cannot_store_fail_alone,
 );
-
-/// Something that stands in the place of a peer: it answers as it is told, and knows when it was asked for what.
-#[derive(Clone)]
-struct Impostor {
-    address: SocketAddr,
-    state: Arc<Mutex<Says>>,
-}
-
-/// Names and values.
-type Headers = Vec<(&'static str, String)>;
-
-#[derive(Default)]
-struct Says {
-    status: u16,
-    headers: Headers,
-    body: Vec<u8>,
-    asked: Vec<(String, Instant)>,
-}
-
-impl Impostor {
-    async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let state = Arc::<Mutex<Says>>::default();
-        let router = Router::new().fallback(Self::answer).with_state(state.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, state }
-    }
-
-    async fn answer(State(says): State<Arc<Mutex<Says>>>, request: Request) -> Response {
-        let path = request.uri().path().to_owned();
-        axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
-        let mut says = says.lock().unwrap();
-        says.asked.push((path, Instant::now()));
-        let mut response = Response::builder().status(says.status);
-        for (name, value) in &says.headers {
-            response = response.header(*name, value);
-        }
-        response.body(Body::from(says.body.clone())).unwrap()
-    }
-
-    /// Answers like this from now on.
-    fn say(&self, status: u16, headers: &[(&'static str, &str)], body: impl Into<Vec<u8>>) {
-        let mut says = self.state.lock().unwrap();
-        says.status = status;
-        says.headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        says.body = body.into();
-    }
-
-    /// When it was asked to take events.
-    fn asked(&self) -> Vec<Instant> {
-        let says = self.state.lock().unwrap();
-        let events = says.asked.iter().filter(|(path, _)| path == "/relay/v1/events/");
-        events.map(|(_, at)| *at).collect()
-    }
-}
 
 async fn acquainted(pair: &Pair) -> (Client, Client, String) {
     let (alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
@@ -132,7 +71,7 @@ async fn whatever_a_peer_answers_nothing_is_lost_and_nothing_goes_elsewhere(data
         let path = format!("/api/chats/messages/{}/", sent["id"].as_str().unwrap());
         assert_eq!(alice.get(&path).await.expect(200).str("status"), "queued");
     }
-    assert!(trap.state.lock().unwrap().asked.is_empty(), "no redirect is followed");
+    assert!(!trap.was_asked(), "no redirect is followed");
     pair.a_to_b.lead_to(pair.b.config.bind);
     bob.send("alice@app-a", "the end").await;
     // On Bob's side, Alice's come after his that were there before; each once, and hers in order.

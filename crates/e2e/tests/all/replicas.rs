@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Socket, eventually};
+use e2e::{Disturbance, Socket, eventually};
 use futures::future::join_all;
 use serde_json::json;
 
 use crate::support::cluster::{Cluster, told};
+use crate::support::impostor::Impostor;
+use crate::support::sql::Sql;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_at_one_replica_is_pushed_by_the_other() {
@@ -231,5 +233,66 @@ async fn a_replica_that_is_told_to_stop_says_goodbye_under_load() {
         once.sort();
         once.dedup();
         assert_eq!(once.len(), heard.len(), "nothing came twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_asked_of_one_replica_is_made_at_once_by_the_one_that_sends() {
+    let Some(cluster) = Cluster::start().await else { return };
+    let (pair, impostor) = (&cluster.pair, Impostor::start().await);
+    let alice = pair.a.client().join("alice").await;
+    let bob = pair.b.client().join("bob").await;
+    let mut admin = cluster.second.client();
+    admin.name = "root".to_owned();
+    let password = pair.a.folder().join("password");
+    std::fs::write(&password, e2e::PASSWORD).unwrap();
+    let password = password.display().to_string();
+    let made = ["create-admin", "--username", "root", "--email", "root@example.org"];
+    pair.a.succeed(&[&made[..], &["--password-file", &password]].concat());
+    admin.log_in().await;
+    let sent = alice.send("bob@app-b", "0").await;
+    let conversation = sent["conversation"].as_str().unwrap();
+    let mut expected = vec!["0".to_owned()];
+    let arrived = async |expected: &[String]| {
+        eventually("it arrives", || async {
+            (bob.read(conversation).await == expected).then_some(())
+        })
+        .await;
+    };
+    arrived(&expected).await;
+    // Whoever sends does not hear the peer meanwhile.
+    pair.b_to_a.disturb(Disturbance::Down);
+    let mut sql = Sql::open(&pair.a.storage).await;
+    let fence = "SELECT CAST(fence AS TEXT) FROM leases WHERE peer = 'app-b'";
+    for number in 1..=2 {
+        if number == 2 {
+            // Then it is found in the database.
+            cluster.to_redis.disturb(Disturbance::Down);
+        }
+        impostor.say(503, &[("retry-after", "300")], Vec::new());
+        pair.a_to_b.lead_to(impostor.address);
+        let tries = impostor.asked().len();
+        alice.send("bob@app-b", &number.to_string()).await;
+        expected.push(number.to_string());
+        eventually("the peer asks for patience", || async {
+            (impostor.asked().len() > tries).then_some(())
+        })
+        .await;
+        eventually("the first replica grants it", || async {
+            let peers: serde_json::Value =
+                serde_json::from_str(&pair.a.succeed(&["peers", "--json"])).unwrap();
+            peers[0]["retry_at"].is_string().then_some(())
+        })
+        .await;
+        // Another replica would take over once a lease is ten seconds old, and the fence would tell.
+        let before = sql.text(fence).await;
+        pair.a_to_b.lead_to(pair.b.bind);
+        admin.post("/api/admin/outbox/retry/", &json!({})).await.expect(200);
+        arrived(&expected).await;
+        assert_eq!(sql.text(fence).await, before, "the one that sends has sent it");
+        eventually("it was told through Redis", || async {
+            pair.a.has_logged("another replica has peers tried at once").then_some(())
+        })
+        .await;
     }
 }

@@ -219,3 +219,41 @@ fn print(text: &str) -> ExitCode {
         _ => ExitCode::SUCCESS,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::Command;
+
+    use super::*;
+
+    /// Every command without commands of its own, by its whole name, and whether it can answer in JSON.
+    fn leaves(command: &Command, before: &str, found: &mut BTreeSet<(String, bool)>) {
+        for command in command.get_subcommands() {
+            let name = format!("{before} {}", command.get_name()).trim().to_owned();
+            if command.has_subcommands() {
+                leaves(command, &name, found);
+            } else {
+                let has_json = command.get_arguments().any(|argument| argument.get_id() == "json");
+                found.insert((name, has_json));
+            }
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_command() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/OPERATIONS.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let section = text.split("\n## Command line\n").nth(1).unwrap();
+        let table = section.split("\n\n").find(|part| part.starts_with("| Command |")).unwrap();
+        let rows = table.lines().skip(2).map(|row| row.split('|').nth(1).unwrap());
+        let listed: BTreeSet<_> = rows
+            .flat_map(|cell| cell.split(','))
+            .map(|item| (item.split('`').nth(1).unwrap().to_owned(), item.contains('*')))
+            .collect();
+        let mut expected = BTreeSet::from([("help".to_owned(), false)]);
+        leaves(&Cli::command(), "", &mut expected);
+        assert_eq!(listed, expected, "docs/OPERATIONS.md, Command line");
+    }
+}

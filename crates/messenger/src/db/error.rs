@@ -28,6 +28,9 @@ pub enum Error {
     /// The server has not answered in time, nor has it refused the connection.
     #[error("the database does not answer")]
     Silent,
+    /// There is no room on the disk of the database.
+    #[error("the disk of the database is full")]
+    Full,
     /// The app is shutting down.
     #[error("the database is closed")]
     Closed,
@@ -73,7 +76,7 @@ impl Error {
     /// Whether the same operation may succeed later: the database is away, busy, full or shutting down.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Undone | Self::Silent | Self::Closed => true,
+            Self::Undone | Self::Silent | Self::Full | Self::Closed => true,
             Self::Sqlite(error) => matches!(
                 error.sqlite_error_code(),
                 Some(

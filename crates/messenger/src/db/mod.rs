@@ -47,6 +47,8 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// Connections to PostgreSQL; two cores are kept busy by far fewer.
 const POSTGRES_CONNECTIONS: u32 = 16;
+/// Bytes that are free on the disk of a SQLite database that is ready, at least: a peer may send a batch of that size.
+const ROOM: u64 = 4 * 1024 * 1024;
 /// Connections that read SQLite.
 const SQLITE_READERS: usize = 4;
 
@@ -199,6 +201,18 @@ impl Db {
             Ok(())
         } else {
             Err(Error::Schema)
+        }
+    }
+
+    /// Fails if there is no room for what is to come on the disk of a SQLite database; PostgreSQL has its own.
+    pub fn check_room(&self) -> Result<()> {
+        let Self::Sqlite { readers, .. } = self else { return Ok(()) };
+        match rustix::fs::statvfs(readers.path()) {
+            Ok(system) if system.f_bavail.saturating_mul(system.f_frsize) < ROOM => {
+                Err(Error::Full)
+            }
+            // Where it cannot be told, the next write will.
+            _ => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! SQLite without a detour: a statement runs on the thread that asks for it, and its rows are read where they lie.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -155,6 +155,11 @@ impl Readers {
     pub fn new(path: PathBuf, busy_timeout: Duration, most: usize) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(most));
         Arc::new(Self { path, busy_timeout, idle: Mutex::default(), places, most })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// One of them, once one is free.

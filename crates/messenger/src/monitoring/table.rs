@@ -156,6 +156,18 @@ pub const METRICS: &[Metric] = &[
         &["queue"],
         "How much may wait before requests are answered 503",
     ),
+    metric(
+        Gauge,
+        "messaging_certificate_expires_timestamp_seconds",
+        &["certificate"],
+        "When a certificate of the app ends, in seconds since 1970: what it shows to those who connect (`server`) or to its peers (`client`); absent without one",
+    ),
+    metric(
+        Gauge,
+        "messaging_peer_certificate_expires_timestamp_seconds",
+        &["peer"],
+        "When the certificate ends that a peer has shown; absent for one that is reached without TLS",
+    ),
     metric(Gauge, "messaging_tasks", &[], "Tasks of the runtime"),
     metric(Counter, "process_cpu_seconds_total", &[], "Processor time, on Linux"),
     metric(Gauge, "process_resident_memory_bytes", &[], "Memory, on Linux"),
@@ -198,8 +210,20 @@ mod tests {
             assert!(!about.ends_with('.'), "{name}");
             for label in *labels {
                 let known = [
-                    "app", "version", "method", "route", "status", "bucket", "peer", "outcome",
-                    "reason", "code", "type", "state", "queue",
+                    "app",
+                    "version",
+                    "method",
+                    "route",
+                    "status",
+                    "bucket",
+                    "peer",
+                    "outcome",
+                    "reason",
+                    "code",
+                    "type",
+                    "state",
+                    "queue",
+                    "certificate",
                 ];
                 assert!(known.contains(label), "{name}: {label}");
             }

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::audit;
 use crate::db::{Conn, Result as Stored};
 use crate::messages;
+use crate::peers;
 use crate::realtime;
 use crate::receipts::{self, StatusChange};
 use crate::relay::{self, EventKind, NewEvent};
@@ -78,7 +79,7 @@ pub async fn retry(
             }
         }
     }
-    app.relay.try_now(&peers);
+    peers::try_now(app, &peers).await;
     tracing::info!(retried, left, ?peers, "messages that had failed are sent again");
     Ok(Retried { retried, left, peers })
 }

@@ -7,6 +7,7 @@ use super::store;
 use crate::accounts::Admin;
 use crate::app::AppState;
 use crate::http::{Json, PathId};
+use crate::peers;
 
 /// `POST /api/admin/outbox/{id}/retry/`, for admins: a message that has failed is queued again; the peer of anything is
 /// tried at once.
@@ -36,7 +37,7 @@ pub async fn retry_one(
                 return Err(Problem::not_found());
             }
             let peers = vec![peer];
-            app.relay.try_now(&peers);
+            peers::try_now(&app, &peers).await;
             Ok(Json(Retried { retried: 0, left: 0, peers }))
         }
         Entry::Failed(message) => {

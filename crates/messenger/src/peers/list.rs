@@ -54,7 +54,7 @@ pub struct PeerView {
 /// Why a peer could not be reached.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PeerError {
-    /// `unreachable`, `timeout`, `unauthorized`, `busy`, `rejected`, `bad_answer`, `stale_stream` or `internal`.
+    /// `unreachable`, `timeout`, `unauthorized`, `busy`, `too_large`, `rejected`, `bad_answer`, `stale_stream` or `internal`.
     #[schema(example = "unreachable")]
     pub code: String,
     /// One sentence, with what to look at.

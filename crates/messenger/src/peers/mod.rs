@@ -6,6 +6,7 @@
 mod list;
 mod standing;
 mod store;
+mod try_now;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,6 +15,7 @@ use crate::app::AppState;
 
 pub use list::{PeerError, PeerView, views};
 pub use standing::Standing;
+pub use try_now::try_now;
 
 /// The routes under `/api/admin/peers`.
 pub fn routes() -> OpenApiRouter<AppState> {

@@ -11,6 +11,8 @@ use crate::relay::Cause;
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How often at most it is written down that all is well.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
+/// How often to look whether a peer is to be tried now.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How the one process that sends to a peer fares with it; written down for all others.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub struct Standing {
     reached_at: Option<Timestamp>,
     written_at: Option<Timestamp>,
     is_failing: bool,
+    /// Until when the peer is left alone, as it is written down.
+    retry_at: Option<Timestamp>,
 }
 
 impl Standing {
@@ -40,7 +44,9 @@ impl Standing {
             .db
             .write(move |conn| Box::pin(async move { store::reached(conn, &name, now).await }));
         match write.await {
-            Ok(()) => (self.written_at, self.is_failing) = (Some(now), false),
+            Ok(()) => {
+                (self.written_at, self.is_failing, self.retry_at) = (Some(now), false, None);
+            }
             Err(error) => tracing::debug!(%peer, %error, "the standing of a peer is not written"),
         }
     }
@@ -53,8 +59,24 @@ impl Standing {
         let write = app.db.write(move |conn| {
             Box::pin(async move { store::failed(conn, &name, code, now, retry_at).await })
         });
-        if let Err(error) = write.await {
-            tracing::debug!(%peer, %error, "the standing of a peer is not written");
+        self.retry_at = match write.await {
+            Ok(()) => Some(retry_at),
+            Err(error) => {
+                tracing::debug!(%peer, %error, "the standing of a peer is not written");
+                None
+            }
+        };
+    }
+
+    /// Waits until another process has written that the peer is to be tried now ([`try_now`](super::try_now)).
+    pub async fn hurried(&self, app: &App, peer: &AppName) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let Some(written) = self.retry_at else { continue };
+            let Ok(mut conn) = app.db.read().await else { continue };
+            if store::retry_at(&mut conn, peer).await.is_ok_and(|found| found != Some(written)) {
+                return;
+            }
         }
     }
 }

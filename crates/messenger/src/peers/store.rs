@@ -40,6 +40,22 @@ pub async fn failed(
     query.bind(retry_at.micros()).execute().await.map(|_| ())
 }
 
+/// Writes that peers need not be left alone any longer.
+pub async fn try_now(conn: &mut Conn, peers: &[AppName]) -> Result<()> {
+    const UPDATE: &str = "UPDATE peers SET retry_at = NULL WHERE peer = $1";
+    for peer in peers {
+        conn.sql(UPDATE).bind(peer.to_string()).execute().await?;
+    }
+    Ok(())
+}
+
+/// Until when a peer is left alone, if it is.
+pub async fn retry_at(conn: &mut Conn, peer: &AppName) -> Result<Option<Timestamp>> {
+    const SELECT: &str = "SELECT retry_at FROM peers WHERE peer = $1";
+    let found = conn.sql(SELECT).bind(peer.to_string()).optional(Row::maybe_time).await?;
+    Ok(found.flatten())
+}
+
 /// What is written of every peer that a process has ever sent to.
 pub async fn records(conn: &mut Conn) -> Result<HashMap<AppName, Record>> {
     const SELECT: &str = "SELECT peer, seen_at, failed_at, error, retry_at FROM peers";

@@ -33,6 +33,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use shared::address::AppName;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +49,7 @@ pub use cursor::Cursor;
 pub use entry::{EventKind, NewEntry};
 use hub::Hub;
 use presence::Presence;
-use replicas::Replicas;
+use replicas::{Replicas, Word};
 pub use signals::take as take_signals;
 pub use store::{Way, append, append_status, append_way};
 use typing::Typists;
@@ -92,6 +93,11 @@ impl Realtime {
             replays: Semaphore::new(REPLAYS),
             sockets: TaskTracker::new(),
         }
+    }
+
+    /// Has the other replicas try peers at once.
+    pub fn try_now(&self, peers: &[AppName]) {
+        self.replicas.say(Word::TryNow { peers: peers.to_vec() });
     }
 
     /// Closes all sockets, and lets no others in.

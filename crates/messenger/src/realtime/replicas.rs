@@ -36,6 +36,11 @@ const SILENCE: Duration = Duration::from_secs(75);
 pub enum Word {
     /// There is something new in the database.
     Committed,
+    /// Peers are to be tried at once, as somebody has asked for.
+    TryNow {
+        /// Which.
+        peers: Vec<AppName>,
+    },
     /// Somebody writes, or has stopped.
     Typing(Typing),
     /// Who is there and who has gone, seen by this replica itself or told by a peer.
@@ -165,6 +170,10 @@ async fn heard(app: &App, from: Uuid, word: Word) {
             app.realtime.replicas.announced.notify_one();
             // What it has committed may wait for a peer, and it may be this replica that sends to it.
             app.relay.wake_all();
+        }
+        Word::TryNow { peers } => {
+            tracing::debug!(?peers, "another replica has peers tried at once");
+            app.relay.try_now(&peers);
         }
         Word::Typing(typing) => typing::show(app, typing).await,
         Word::Presence { peer, online, offline } => {

@@ -11,6 +11,8 @@ pub enum Cause {
     Unauthorized,
     /// The peer asks to wait.
     Busy,
+    /// The batch is larger than what the peer takes, or something before it.
+    TooLarge,
     /// The peer answered another status than 200.
     Rejected,
     /// The peer answered 200 with something that is no result of a batch.
@@ -23,11 +25,12 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unreachable,
         Self::Timeout,
         Self::Unauthorized,
         Self::Busy,
+        Self::TooLarge,
         Self::Rejected,
         Self::BadAnswer,
         Self::StaleStream,
@@ -41,6 +44,7 @@ impl Cause {
             Self::Timeout => "timeout",
             Self::Unauthorized => "unauthorized",
             Self::Busy => "busy",
+            Self::TooLarge => "too_large",
             Self::Rejected => "rejected",
             Self::BadAnswer => "bad_answer",
             Self::StaleStream => "stale_stream",
@@ -59,6 +63,9 @@ impl Cause {
                 "The peer does not accept what this app signs: compare RELAY_SECRET, PEERS and the clocks of both; or it wants a certificate, PEER_CLIENT_CERT_FILE."
             }
             Self::Busy => "The peer asks to wait.",
+            Self::TooLarge => {
+                "What is sent is too large for what answers there: a proxy before the peer should take bodies of 8 MiB (client_max_body_size)."
+            }
             Self::Rejected => {
                 "The peer answered with an error, or it is not the peer that answers: look at its log."
             }

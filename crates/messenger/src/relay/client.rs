@@ -1,10 +1,12 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use reqwest::redirect::Policy;
+use reqwest::tls::TlsInfo;
 use reqwest::{Client, Response, Url};
 use shared::address::{AppName, Username};
 use shared::id::UserId;
@@ -19,7 +21,7 @@ use uuid::Uuid;
 use super::Cause;
 use super::service_token::{BodyDigest, Refusal, ServiceTokens, Signature, Skew};
 use crate::config::{Config, Peer};
-use crate::tls::{self, Current, TlsError};
+use crate::tls::{self, Current, Expiry, TlsError};
 use crate::users::UserQuery;
 
 /// How long a connection may take.
@@ -48,6 +50,9 @@ pub struct PeerClient {
     url: Url,
     http: Arc<Current<Client>>,
     tokens: ServiceTokens,
+    clock: Clock,
+    /// When the certificate ends that the peer has shown last, in microseconds; 0 if it has shown none yet.
+    certificate_ends: AtomicI64,
 }
 
 /// Why a batch has not been answered. It is sent again, after the wait that the peer asks for if it does.
@@ -70,6 +75,8 @@ pub struct Probe {
     pub status: StatusCode,
     /// What its clock shows, as the header `Date` says it.
     pub date: Option<String>,
+    /// Until when its certificate is good, if it has shown one.
+    pub expiry: Option<Expiry>,
 }
 
 /// Why a peer has not said whether it reaches this app.
@@ -110,6 +117,7 @@ impl Delivery {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Cause::Unauthorized,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Cause::Busy,
             StatusCode::CONFLICT => Cause::StaleStream,
+            StatusCode::PAYLOAD_TOO_LARGE => Cause::TooLarge,
             _ => Cause::Rejected,
         };
         Self { cause, reason: refusal(response).await, retry_after }
@@ -119,8 +127,9 @@ impl Delivery {
 impl PeerClient {
     /// A client for `peer`, over connections of `http`.
     pub fn new(own: &AppName, peer: &Peer, http: Arc<Current<Client>>, clock: Clock) -> Self {
-        let tokens = ServiceTokens::new(own, peer, clock);
-        Self { peer: peer.name.clone(), url: peer.url.clone(), http, tokens }
+        let tokens = ServiceTokens::new(own, peer, clock.clone());
+        let (name, url) = (peer.name.clone(), peer.url.clone());
+        Self { peer: name, url, http, tokens, clock, certificate_ends: AtomicI64::new(0) }
     }
 
     /// Where the peer is: scheme, host and port.
@@ -233,11 +242,12 @@ impl PeerClient {
         let status = response.status();
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
         let date = date.map(str::to_owned);
+        let expiry = expiry(&response);
         // Whatever else has taken the address would hardly answer with that.
         let body: Option<serde_json::Value> =
             read(response).await.ok().and_then(|body| serde_json::from_slice(&body).ok());
         let alive = status == StatusCode::OK && body.is_some_and(|body| body["status"] == "ok");
-        Ok(Probe { alive, status, date })
+        Ok(Probe { alive, status, date, expiry })
     }
 
     /// Fails unless the peer takes a signed request.
@@ -347,7 +357,21 @@ impl PeerClient {
             .header("traceparent", format!("00-{}-{span:016x}-01", trace.simple()))
             .timeout(within)
             .body(body);
-        request.send().await.map_err(|error| Delivery::broken(&error))
+        let response = request.send().await.map_err(|error| Delivery::broken(&error))?;
+        self.note_certificate(&response);
+        Ok(response)
+    }
+
+    /// Notes until when the certificate is good that the peer has shown, and says so if it is another one.
+    fn note_certificate(&self, response: &Response) {
+        let Some(expiry) = expiry(response) else { return };
+        let before = self.certificate_ends.swap(expiry.at().micros(), Ordering::Relaxed);
+        if before != expiry.at().micros() {
+            let name = self.peer.to_string();
+            metrics::gauge!("messaging_peer_certificate_expires_timestamp_seconds", "peer" => name)
+                .set(expiry.seconds());
+            expiry.log(self.peer.as_str(), self.clock.wall());
+        }
     }
 }
 
@@ -364,9 +388,16 @@ fn http_client(tls: rustls::ClientConfig) -> Result<Client, TlsError> {
         .connect_timeout(CONNECT)
         .tcp_nodelay(true)
         .http1_only()
+        // Says with each answer which certificate the peer has shown.
+        .tls_info(true)
         .user_agent(concat!("messenger/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| TlsError::Refused(format!("an HTTP client cannot be made: {error}")))
+}
+
+/// Until when the certificate is good that the other end has shown.
+fn expiry(response: &Response) -> Option<Expiry> {
+    Expiry::of(response.extensions().get::<TlsInfo>()?.peer_certificate()?)
 }
 
 /// The body of a response, up to what an answer may have.

@@ -3,24 +3,30 @@
 //! | Step | File |
 //! |---|---|
 //! | an event is written in the transaction of what it tells of | `store.rs` ([`append`]) |
-//! | a worker claims the lease of a peer, sends a batch, settles it | `sender.rs` |
+//! | a worker claims the lease of a peer, sends a batch, settles it | `sender.rs`, `lease.rs`, `batch.rs`, `settle.rs` |
+//! | what is too large for the way to the peer is sent in smaller batches | `too_large.rs`, `allowance.rs` |
 //! | requests between the apps are signed and checked | `service_token.rs`, `client.rs`, `signed.rs` |
 //! | the peer takes a batch in | `receiver.rs`, `ingest.rs` |
 
+mod allowance;
+mod batch;
 mod cause;
 mod client;
 mod give_up;
 mod ingest;
 mod keys;
+mod lease;
 mod meter;
 mod parked;
 mod reach;
 mod receiver;
 mod sender;
 mod service_token;
+mod settle;
 mod signals;
 mod signed;
 mod store;
+mod too_large;
 mod turn;
 mod users;
 
@@ -149,8 +155,7 @@ impl Relay {
 
     /// Says that these peers are to be tried at once, however long the wait after the last failure would still be.
     ///
-    /// It concerns this process. Where another one sends to a peer, what is new is seen there within a second, and the
-    /// end of a wait not before its time.
+    /// It concerns this process; [`crate::peers::try_now`] concerns all of them.
     pub fn try_now(&self, peers: &[AppName]) {
         for peer in peers {
             self.heard(peer);

@@ -1,17 +1,20 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
+use shared::time::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::TlsError;
 use super::pem::Pem;
+use super::{Expiry, TlsError};
 
 /// How often the files are looked at.
 const LOOKING: Duration = Duration::from_secs(2);
+/// How often it is said in the log how long a certificate is still good.
+const REMINDING: Duration = Duration::from_hours(24);
 /// Bytes of a file, at most; a chain of certificates has a few thousand.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
@@ -19,6 +22,8 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 pub struct Current<T> {
     what: &'static str,
     files: Vec<PathBuf>,
+    /// Which of the files holds a certificate that is shown, and what that is called among the metrics.
+    shown: Option<Shown>,
     make: Make<T>,
     state: RwLock<State<T>>,
 }
@@ -27,6 +32,17 @@ struct State<T> {
     /// Of what it was last made, or was to be made; `None` if that could not be read.
     seen: Option<Vec<[u8; 32]>>,
     value: T,
+    /// Until when the certificate is good of which it was made.
+    expiry: Option<Expiry>,
+}
+
+/// A certificate among the files.
+#[derive(Clone, Copy)]
+pub(super) struct Shown {
+    /// Its place.
+    pub file: usize,
+    /// What it is called among the metrics.
+    pub name: &'static str,
 }
 
 type Make<T> = Box<dyn Fn(&[Pem<'_>]) -> Result<T, TlsError> + Send + Sync>;
@@ -37,12 +53,14 @@ impl<T: Clone + Send + Sync + 'static> Current<T> {
     pub(super) fn load(
         what: &'static str,
         files: Vec<PathBuf>,
+        shown: Option<Shown>,
         make: impl Fn(&[Pem<'_>]) -> Result<T, TlsError> + Send + Sync + 'static,
     ) -> Result<Self, TlsError> {
         let contents = read(&files)?;
-        let value = make(&pems(&files, &contents))?;
-        let state = State { seen: Some(digests(&contents)), value };
-        Ok(Self { what, files, make: Box::new(make), state: RwLock::new(state) })
+        let pems = pems(&files, &contents);
+        let (value, expiry) = (make(&pems)?, expiry(&pems, shown));
+        let state = State { seen: Some(digests(&contents)), value, expiry };
+        Ok(Self { what, files, shown, make: Box::new(make), state: RwLock::new(state) })
     }
 
     /// What it is now.
@@ -62,7 +80,13 @@ impl<T: Clone + Send + Sync + 'static> Current<T> {
                 return;
             }
         };
+        self.tell_expiry();
+        let mut told_at = Instant::now();
         loop {
+            if told_at.elapsed() >= REMINDING {
+                self.tell_expiry();
+                told_at = Instant::now();
+            }
             let told = tokio::select! {
                 () = stopping.cancelled() => return,
                 _ = hangup.recv() => true,
@@ -84,13 +108,18 @@ impl<T: Clone + Send + Sync + 'static> Current<T> {
         if seen == before && !told {
             return;
         }
-        let made = contents.and_then(|contents| (self.make)(&pems(&self.files, &contents)));
+        let made = contents.and_then(|contents| {
+            let pems = pems(&self.files, &contents);
+            Ok(((self.make)(&pems)?, expiry(&pems, self.shown)))
+        });
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.seen = seen;
         match made {
-            Ok(value) => {
-                state.value = value;
+            Ok((value, expiry)) => {
+                (state.value, state.expiry) = (value, expiry);
+                drop(state);
                 tracing::info!(what = self.what, "certificates were read anew");
+                self.tell_expiry();
             }
             Err(error) => {
                 let error = error.to_string();
@@ -102,6 +131,19 @@ impl<T: Clone + Send + Sync + 'static> Current<T> {
             }
         }
     }
+
+    /// Says in the log and to the metrics until when the certificate is good.
+    fn tell_expiry(&self) {
+        let expiry = self.state.read().unwrap_or_else(PoisonError::into_inner).expiry;
+        let (Some(Shown { name, .. }), Some(expiry)) = (self.shown, expiry) else { return };
+        metrics::gauge!("messaging_certificate_expires_timestamp_seconds", "certificate" => name)
+            .set(expiry.seconds());
+        expiry.log(self.what, Clock::system().wall());
+    }
+}
+
+fn expiry(files: &[Pem<'_>], shown: Option<Shown>) -> Option<Expiry> {
+    Expiry::of_pem(files.get(shown?.file)?)
 }
 
 fn read(files: &[PathBuf]) -> Result<Contents, TlsError> {

@@ -7,6 +7,7 @@
 //! certificate speaks nothing else, and a peer whose URL says `https` is asked in no other way.
 
 mod current;
+mod expiry;
 mod own;
 mod peers;
 mod pem;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 
 pub use current::Current;
+pub use expiry::{Expiry, Urgency};
 pub use own::to_own_app;
 pub use peers::peers;
 pub use server::{ShownCertificate, server, shown};

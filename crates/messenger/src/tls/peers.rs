@@ -5,6 +5,7 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::current::Shown;
 use super::pem::Pem;
 use super::{ALPN, Current, TlsError, provider};
 use crate::config::{Peer, TlsFiles};
@@ -21,8 +22,10 @@ pub fn peers<T: Clone + Send + Sync + 'static>(
     if let Some(identity) = &files.peer_client {
         paths.extend([identity.certificate.clone(), identity.key.clone()]);
     }
-    Current::load("for peers", paths, move |files| {
-        let (authority, identity) = files.split_at(usize::from(has_authority));
+    let file = usize::from(has_authority);
+    let shown = files.peer_client.as_ref().map(|_| Shown { file, name: "client" });
+    Current::load("for peers", paths, shown, move |files| {
+        let (authority, identity) = files.split_at(file);
         let verifier = match authority.first() {
             Some(authority) => Some(given(authority)?),
             None if encrypted => Some(system()?),

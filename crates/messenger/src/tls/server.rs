@@ -5,6 +5,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::TlsAcceptor;
 
+use super::current::Shown;
 use super::{ALPN, Current, TlsError, provider};
 use crate::config::TlsFiles;
 
@@ -16,7 +17,8 @@ pub fn server(files: &TlsFiles) -> Result<Option<Current<TlsAcceptor>>, TlsError
     let Some(identity) = &files.server else { return Ok(None) };
     let mut paths = vec![identity.certificate.clone(), identity.key.clone()];
     paths.extend(files.client_ca.clone());
-    let made = Current::load("of this app", paths, |files| {
+    let shown = Some(Shown { file: 0, name: "server" });
+    let made = Current::load("of this app", paths, shown, |files| {
         let refused = |error: rustls::Error| TlsError::Refused(format!("TLS: {error}"));
         let [certificate, key, authority @ ..] = files else {
             return Err(TlsError::Refused("a certificate and a key are needed".to_owned()));

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod command;
 pub mod faketime;
 pub mod history;
+pub mod impostor;
 pub mod metrics;
 pub mod peer;
 pub mod problem;

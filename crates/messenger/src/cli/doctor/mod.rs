@@ -1,5 +1,6 @@
 //! What is wrong, and what to do about it: a file for each area that is looked at.
 
+mod certificates;
 mod database;
 mod disk;
 mod peers;
@@ -92,6 +93,7 @@ pub fn run(defaults: Defaults, as_json: bool) -> ExitCode {
     block_on(&config, async {
         disk::look(&config, &mut report);
         database::look(&config, &mut report).await;
+        certificates::look(&config, &mut report);
         let serving = server::look(&config, &mut report).await;
         redis::look(&config, &mut report).await;
         peers::look(&config, serving, &mut report).await;

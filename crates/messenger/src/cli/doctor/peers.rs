@@ -7,7 +7,7 @@ use shared::encryption::{KeyId, Keyring};
 use shared::relay::Keys;
 use shared::time::Clock;
 
-use super::Report;
+use super::{Report, certificates};
 use crate::config::{Config, Peer};
 use crate::relay::{PeerClient, Probe, Unreached, connections};
 use crate::tls::Current;
@@ -52,8 +52,13 @@ async fn one(
     let client = PeerClient::new(&config.app, peer, http.clone(), clock.clone());
     let before = clock.wall().seconds();
     let skew = match client.probe().await {
-        Ok(Probe { alive: true, date, .. }) => {
+        Ok(Probe { alive: true, date, expiry, .. }) => {
             report.ok(AREA, format!("{name} answers at {url}."));
+            if let Some(expiry) = expiry {
+                let what = format!("{name}: its certificate");
+                let remedy = "Have the operator of the peer renew it: once it has expired, nothing is sent there.";
+                certificates::judge(AREA, &what, expiry, clock.wall(), remedy, report);
+            }
             let now = i64::midpoint(before, clock.wall().seconds());
             date.and_then(|date| seconds(&date)).map(|theirs| theirs - now)
         }
@@ -106,7 +111,10 @@ fn rings(name: &str, ours: &[KeyId], theirs: &Keys, report: &mut Report) {
 
 /// What to do where a peer does not answer.
 fn unreached(why: &str) -> &'static str {
-    if why.to_ascii_lowercase().contains("certificate") {
+    let why = why.to_ascii_lowercase();
+    if why.contains("certificate expired") {
+        "Have the operator of the peer renew its certificate. Messages wait in the outbox meanwhile."
+    } else if why.contains("certificate") {
         "Have the peer's certificate renewed, or name its authority: the log of this app says the same at each attempt."
     } else {
         "Start the peer, or correct its URL in PEERS; then look at firewalls. Messages wait in the outbox meanwhile."
