@@ -40,13 +40,16 @@ impl Sessions {
 
     /// The user of a session that has not ended, and whose account is active.
     pub async fn find(&self, id: SessionId) -> Result<Option<Arc<SessionUser>>, Problem> {
+        if let Some(known) = self.cache.get(&id).await {
+            return Ok(known);
+        }
         let load = async {
             let now = self.clock.wall();
             let mut conn = self.db.read().await?;
             let user = store::session_user(&mut conn, id, now).await?;
             Ok::<_, Problem>(user.map(Arc::new))
         };
-        self.cache.try_get_with(id, load).await.map_err(|problem| (*problem).clone())
+        Box::pin(self.cache.try_get_with(id, load)).await.map_err(|problem| (*problem).clone())
     }
 
     /// Forgets a session that has just ended.

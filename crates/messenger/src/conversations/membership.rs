@@ -104,11 +104,14 @@ impl Memberships {
         app: &App,
         id: ConversationId,
     ) -> Result<Option<Arc<Membership>>, Problem> {
+        if let Some(known) = self.cache.get(&id).await {
+            return Ok(known);
+        }
         let load = async {
             let mut conn = app.db.read().await?;
             self.load(&mut conn, &app.name, id).await
         };
-        self.cache.try_get_with(id, load).await.map_err(|error| (*error).clone().into())
+        Box::pin(self.cache.try_get_with(id, load)).await.map_err(|error| (*error).clone().into())
     }
 
     /// The same, read through a transaction that may have changed it.

@@ -105,7 +105,8 @@ impl Idempotency {
         let Some(Attempt { user, key, fingerprint }) = &running.attempt else {
             return Ok(Begun::Now(running));
         };
-        let kept = store::find(&mut app.db.read().await?, *user, key).await?;
+        let find = async { store::find(&mut app.db.read().await?, *user, key).await };
+        let kept = Box::pin(find).await?;
         let oldest = app.clock.wall().before(REMEMBERED);
         match kept.filter(|kept| kept.created_at >= oldest) {
             None => Ok(Begun::Now(running)),

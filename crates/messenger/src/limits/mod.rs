@@ -48,7 +48,7 @@ impl Limits {
     pub async fn take(&self, bucket: Bucket, key: u128) -> Option<Taken> {
         let rate = bucket.rate(&self.settings)?;
         let taken = match &self.replicated {
-            Some(replicated) => replicated.take(bucket, key, rate).await.ok(),
+            Some(replicated) => Box::pin(replicated.take(bucket, key, rate)).await.ok(),
             None => None,
         };
         let taken = taken.unwrap_or_else(|| self.memory.take(bucket, key, rate));
@@ -71,7 +71,7 @@ impl Limits {
     pub async fn give_back(&self, bucket: Bucket, key: u128) {
         let Some(rate) = bucket.rate(&self.settings) else { return };
         if let Some(replicated) = &self.replicated
-            && replicated.give_back(bucket, key, rate).await.is_ok()
+            && Box::pin(replicated.give_back(bucket, key, rate)).await.is_ok()
         {
             return;
         }

@@ -112,7 +112,7 @@ impl Filter {
         }
         let sender = match params.get("user") {
             Some(name) => {
-                let known = app.directory.find_known(name).await?;
+                let known = Box::pin(app.directory.find_known(name)).await?;
                 Some(known.map_or(Uuid::nil().into(), |user| user.id))
             }
             None => None,

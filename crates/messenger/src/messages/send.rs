@@ -38,6 +38,7 @@ pub async fn send(
     attempt: Option<Attempt>,
     SealedJson { sealed, terms, body }: SealedJson<NewMessage>,
 ) -> Result<Response, Problem> {
+    // What is seldom on the way has its room apart from it, so that a request is small: `Box::pin` here and below.
     let running = match app.idempotency.begin(&app, attempt).await? {
         Begun::Before(response) => return Ok(response),
         Begun::Now(running) => running,
@@ -51,7 +52,7 @@ pub async fn send(
     }
     let peers = membership.elsewhere().clone();
     if let Some(parent) = body.parent {
-        check_parent(&app, &user, conversation, parent).await?;
+        Box::pin(check_parent(&app, &user, conversation, parent)).await?;
     }
     let record = running.record(app.clock.wall())?;
     let row = NewRow {
@@ -86,14 +87,15 @@ async fn place(
     match (body.conversation, &body.recipient) {
         (Some(conversation), None) => Ok(conversation),
         (None, Some(name)) => {
-            let recipient = app.directory.find(&app.relay, name).await?.ok_or_else(|| {
+            let found = Box::pin(app.directory.find(&app.relay, name)).await?;
+            let recipient = found.ok_or_else(|| {
                 Problem::new(StatusCode::NOT_FOUND, "unknown_recipient", "There is no such user.")
             })?;
             if recipient.id == user.id() {
                 let why = "A message goes to somebody else.";
                 return Err(Problem::invalid().field("recipient", why));
             }
-            conversations::direct(app, user.card(), &recipient, trace).await
+            Box::pin(conversations::direct(app, user.card(), &recipient, trace)).await
         }
         (None, None) => {
             Err(Problem::invalid().field("conversation", "Send either conversation or recipient."))
