@@ -21,7 +21,7 @@ use crate::pictures::Pictures;
 use crate::realtime::Realtime;
 use crate::receipts::Receipts;
 use crate::recovery::Recovery;
-use crate::redis::Redis;
+use crate::redis::{self, Redis};
 use crate::relay::Relay;
 use crate::search::Index;
 use crate::settings::Settings;
@@ -98,9 +98,9 @@ pub enum StartError {
     /// The address for metrics cannot be listened on.
     #[error("cannot listen on {0} for metrics: {1}")]
     Metrics(std::net::SocketAddr, std::io::Error),
-    /// The URL of Redis is none; configuration has checked it before.
-    #[error("REDIS_URL is not valid")]
-    Redis,
+    /// Redis could not be connected to even if it was there.
+    #[error(transparent)]
+    Redis(#[from] redis::Unusable),
     /// The keys are not sound; configuration has checked them before.
     #[error("FERNET_KEYS is not valid: {0}")]
     Keys(#[from] KeyringError),
@@ -114,8 +114,8 @@ pub enum StartError {
 impl App {
     /// Puts an app together over an open database.
     pub async fn new(config: &Config, db: Db, clock: Clock) -> Result<AppState, StartError> {
-        let redis = config.redis_url.as_ref().map(|url| Redis::new(&config.app, url)).transpose();
-        let redis = redis.map_err(|_| StartError::Redis)?.map(Arc::new);
+        let redis = config.redis.as_ref().map(|place| Redis::new(&config.app, place)).transpose();
+        let redis = redis?.map(Arc::new);
         let settings = Arc::new(Settings::new(&config.settings));
         settings.load(&db).await?;
         let keyring = Keyring::parse(config.fernet_keys.expose())?;

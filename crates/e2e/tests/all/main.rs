@@ -39,6 +39,7 @@ mod replicas;
 mod resume;
 mod schema;
 mod search;
+mod servers_over_tls;
 mod sessions;
 mod settings;
 mod simulation;

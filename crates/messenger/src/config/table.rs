@@ -196,17 +196,23 @@ pub const VARIABLES: &[Section] = &[
             variable(
                 "DATABASE_URL",
                 Own("sqlite://data/app-a.db", "sqlite://data/app-b.db"),
-                "Where the data is: sqlite://path, or postgres://user:password@host/name. Each app has its own database. Unless it is set, a file in `DATA_DIR` that is called like the app.",
+                "Where the data is: sqlite://path, or postgres://user:password@host/name. Each app has its own database. `?sslmode=verify-full` has PostgreSQL reached over TLS and its certificate verified, by those whom the system trusts and, with `&sslrootcert=FILE`, by the authorities in that file. Unless it is set, a file in `DATA_DIR` that is called like the app.",
             )
             .secret()
             .example("postgres://user:password@host/name"),
             variable(
                 "REDIS_URL",
                 Unset("replicas count and wake each other through the database"),
-                "A Redis that the replicas of an app share: redis://[user:password@]host[:port][/database]. It is worth having where an app runs in several processes; without it, or while it is away, each of them goes by what it knows itself. The apps may share one.",
+                "A Redis that the replicas of an app share: redis://[user:password@]host[:port][/database], or rediss://… over TLS. It is worth having where an app runs in several processes; without it, or while it is away, each of them goes by what it knows itself. The apps may share one.",
             )
             .secret()
             .example("redis://127.0.0.1:6379"),
+            variable(
+                "REDIS_CA_FILE",
+                Unset("those whom the system trusts"),
+                "Who must have signed the certificate of a Redis whose URL begins with rediss://, in PEM. It is read at start.",
+            )
+            .example("/etc/messaging/redis.pem"),
         ],
     },
     Section {

@@ -104,7 +104,7 @@ impl<T: Clone + Send + Sync + 'static> Current<T> {
     }
 }
 
-fn read(files: &[PathBuf]) -> Result<Contents, TlsError> {
+pub(super) fn read(files: &[PathBuf]) -> Result<Contents, TlsError> {
     use std::io::Read;
     let read = |path: &PathBuf| {
         let mut bytes = Zeroizing::new(Vec::new());
