@@ -49,4 +49,5 @@ mod start;
 mod support;
 mod threads;
 mod tls;
+mod traces;
 mod web;

@@ -40,6 +40,7 @@ pub use reference::{dot_env, reference};
 pub use source::Source;
 pub use storage::RedisPlace;
 pub use table::{Preset, Section, VARIABLES, Variable};
+pub use telemetry::Collector;
 pub use tls::{IdentityFiles, TlsFiles};
 
 use crate::settings::Setting;
@@ -130,6 +131,8 @@ pub struct Config {
     pub redis: Option<RedisPlace>,
     /// Where to serve metrics.
     pub metrics: Option<SocketAddr>,
+    /// Where spans are sent.
+    pub collector: Option<Collector>,
     /// Whether logs are for people.
     pub debug: bool,
     /// What is logged.
@@ -197,6 +200,7 @@ impl Config {
             settings: reader.settings(),
             redis: reader.redis(),
             metrics: reader.metrics(),
+            collector: reader.collector(),
             log: reader.log(),
             app,
             public_url,
@@ -381,7 +385,8 @@ mod tests {
         type Case<'a> = (&'a [(&'a str, &'a str)], Level, &'a str);
         use Level::{Error, Warning};
         let (https, sqlite) = (("PUBLIC_URL", "https://a.example.org"), "sqlite://x.db");
-        let postgres = ("DATABASE_URL", "postgres://a@db/a");
+        let (postgres, otlp) =
+            (("DATABASE_URL", "postgres://a@db/a"), "OTEL_EXPORTER_OTLP_ENDPOINT");
         let secret = "s".repeat(32);
         let cases: &[Case] = &[
             (&[https, ("COOKIE_SECURE", "false")], Error, "COOKIE_SECURE"),
@@ -408,6 +413,10 @@ mod tests {
             (&[("RUST_LOG", "info,=x=")], Error, "RUST_LOG"),
             (&[("METRICS_ADDR", "nowhere")], Error, "METRICS_ADDR"),
             (&[("METRICS_ADDR", "127.0.0.1:8001")], Error, "METRICS_ADDR"),
+            (&[(otlp, "collector:4318")], Error, otlp),
+            (&[(otlp, "http://c.example.org")], Warning, otlp),
+            (&[("OTEL_EXPORTER_OTLP_HEADERS", "a=b")], Warning, "OTEL_EXPORTER_OTLP_HEADERS"),
+            (&[("OTEL_EXPORTER_OTLP_HEADERS", "hush")], Error, "OTEL_EXPORTER_OTLP_HEADERS"),
             (&[https, ("DEBUG", "true")], Warning, "DEBUG"),
             (&[("FERNET_KEY", "x")], Warning, "FERNET_KEY"),
         ];

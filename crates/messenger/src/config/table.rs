@@ -276,7 +276,7 @@ pub const VARIABLES: &[Section] = &[
         ],
     },
     Section {
-        title: "Logs and metrics",
+        title: "Logs, metrics and traces",
         variables: &[
             variable(
                 "DEBUG",
@@ -296,6 +296,19 @@ pub const VARIABLES: &[Section] = &[
             )
             .each()
             .example("127.0.0.1:9101"),
+            variable(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                Unset("nothing is told"),
+                "A collector of traces that takes OTLP over HTTP, as JSON: its address, to which /v1/traces is added. It is told of each request and each batch between the apps: route, status and time, and nothing about people. The name is that of OpenTelemetry; of its other variables, the next one counts and no other.",
+            )
+            .example("http://127.0.0.1:4318"),
+            variable(
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                Unset("none"),
+                "Headers that the collector wants, as name=value, separated by commas, values percent-encoded.",
+            )
+            .secret()
+            .example("Authorization=Basic%20YWxpY2U…"),
         ],
     },
 ];

@@ -22,7 +22,7 @@ use rustls::crypto::CryptoProvider;
 pub use authority::{authority, choose_ciphers};
 pub use current::Current;
 pub use own::to_own_app;
-pub use peers::peers;
+pub use peers::{peers, to_others};
 pub use server::{ShownCertificate, server, shown};
 
 /// The one protocol above TLS (RFC 7301).
