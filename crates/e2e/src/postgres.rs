@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
-use crate::{Database, signal};
+use crate::{Database, Issued, signal};
 
 /// A private PostgreSQL, for tests that ill-treat it; it is gone when it is dropped.
 pub struct Postgres {
@@ -61,6 +61,21 @@ impl Postgres {
         conn.execute(AssertSqlSafe(create)).await.expect("a new database");
         let (user, _) = self.url.split_once('@').expect("a URL with a user");
         format!("{user}@{at}/{name}")
+    }
+
+    /// From soon on, it speaks TLS to whoever asks for that, and shows this certificate.
+    pub async fn show(&self, issued: &Issued) {
+        let mut conn = PgConnection::connect(&self.url).await.expect("the server");
+        for (file, pem) in [("server.crt", &issued.certificate), ("server.key", &issued.key)] {
+            // The server itself writes them: it wants its key to be in nobody else's reach.
+            let copy = format!(
+                "COPY (SELECT unnest(string_to_array('{}', E'\n'))) TO PROGRAM 'umask 077; cat >{file}'",
+                pem.trim()
+            );
+            conn.execute(AssertSqlSafe(copy)).await.expect("a file");
+        }
+        conn.execute("ALTER SYSTEM SET ssl = on").await.expect("a setting");
+        conn.execute("SELECT pg_reload_conf()").await.expect("to be read");
     }
 
     /// Kills one of its processes, as if it had crashed: the server then throws all connections out and recovers.

@@ -4,11 +4,13 @@ use std::process::{Child, Command, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::eventually;
+use crate::{Authority, eventually};
 
 /// A private Redis, which is stopped when it is dropped.
 pub struct Redis {
     port: u16,
+    /// Where it speaks TLS, beside.
+    tls_port: Option<u16>,
     folder: tempfile::TempDir,
     child: Option<Child>,
 }
@@ -19,13 +21,27 @@ impl Redis {
         if std::env::var("TEST_REDIS").as_deref() == Ok("skip") {
             return None;
         }
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        drop(listener);
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut redis = Self { port, folder, child: None };
+        let mut redis = Self { port: free_port(), tls_port: None, folder, child: None };
         redis.restart().await;
         Some(redis)
+    }
+
+    /// The same, which also speaks TLS, at another port, with a certificate for 127.0.0.1.
+    pub async fn start_over_tls(authority: &Authority) -> Option<Self> {
+        let mut redis = Self::start().await?;
+        let issued = authority.issue("127.0.0.1");
+        for (name, pem) in [("certificate", &issued.certificate), ("key", &issued.key)] {
+            std::fs::write(redis.folder.path().join(name), pem).expect("a file");
+        }
+        redis.tls_port = Some(free_port());
+        redis.restart().await;
+        Some(redis)
+    }
+
+    /// Where it speaks TLS.
+    pub fn tls_address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.tls_port.expect("a server with TLS")).into()
     }
 
     /// Where it listens.
@@ -49,10 +65,16 @@ impl Redis {
     /// Starts it again, empty.
     pub async fn restart(&mut self) {
         self.kill();
-        let child = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        if let Some(port) = self.tls_port {
+            command.args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
+            command.args(["--tls-cert-file", "certificate", "--tls-key-file", "key"]);
+        }
+        let child = command
             .args(["--appendonly", "no", "--dir"])
             .arg(self.folder.path())
+            .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -92,4 +114,9 @@ impl Drop for Redis {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
 }

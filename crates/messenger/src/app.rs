@@ -21,10 +21,11 @@ use crate::pictures::Pictures;
 use crate::realtime::Realtime;
 use crate::receipts::Receipts;
 use crate::recovery::Recovery;
-use crate::redis::Redis;
+use crate::redis::{self, Redis};
 use crate::relay::Relay;
 use crate::search::Index;
 use crate::settings::Settings;
+use crate::spans::Spans;
 use crate::tls::TlsError;
 use crate::users::Directory;
 use crate::web::About;
@@ -63,6 +64,8 @@ pub struct App {
     pub outgoing: Outgoing,
     /// What is counted of requests.
     pub requests: Requests,
+    /// What the collector of traces is told.
+    pub spans: Spans,
     /// What signs the cursors of lists.
     pub cursors: Cursors,
     /// What has been handed to clients, and what becomes known of messages.
@@ -98,9 +101,9 @@ pub enum StartError {
     /// The address for metrics cannot be listened on.
     #[error("cannot listen on {0} for metrics: {1}")]
     Metrics(std::net::SocketAddr, std::io::Error),
-    /// The URL of Redis is none; configuration has checked it before.
-    #[error("REDIS_URL is not valid")]
-    Redis,
+    /// Redis could not be connected to even if it was there.
+    #[error(transparent)]
+    Redis(#[from] redis::Unusable),
     /// The keys are not sound; configuration has checked them before.
     #[error("FERNET_KEYS is not valid: {0}")]
     Keys(#[from] KeyringError),
@@ -114,8 +117,9 @@ pub enum StartError {
 impl App {
     /// Puts an app together over an open database.
     pub async fn new(config: &Config, db: Db, clock: Clock) -> Result<AppState, StartError> {
-        let redis = config.redis_url.as_ref().map(|url| Redis::new(&config.app, url)).transpose();
-        let redis = redis.map_err(|_| StartError::Redis)?.map(Arc::new);
+        let redis = config.redis.as_ref().map(|place| Redis::new(&config.app, place)).transpose();
+        let redis = redis?.map(Arc::new);
+        let spans = config.collector.as_ref().map(|_| Spans::on(&clock)).unwrap_or_default();
         let settings = Arc::new(Settings::new(&config.settings));
         settings.load(&db).await?;
         let keyring = Keyring::parse(config.fernet_keys.expose())?;
@@ -142,8 +146,9 @@ impl App {
             receipts: Receipts::default(),
             realtime: Realtime::new(config),
             recovery: Recovery::new(keyring.into()),
-            relay: Relay::new(config, &clock)?,
+            relay: Relay::new(config, &clock, &spans)?,
             limits: Limits::new(&settings, redis.as_ref()),
+            spans,
             proxies: Proxies::new(config.trusted_proxies.clone()),
             settings,
             redis,

@@ -33,6 +33,7 @@ pub mod router;
 pub mod search;
 pub mod serve;
 pub mod settings;
+pub mod spans;
 pub mod telemetry;
 pub mod tls;
 pub mod users;

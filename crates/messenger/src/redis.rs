@@ -10,10 +10,11 @@ use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
-use ::redis::{Client, RedisResult};
+use ::redis::{Client, RedisResult, TlsCertificates};
 use shared::address::AppName;
 
-use crate::config::Secret;
+use crate::config::RedisPlace;
+use crate::tls::{self, TlsError};
 
 /// How long an operation may take, connecting included; a request waits for it.
 const WITHIN: Duration = Duration::from_millis(250);
@@ -36,11 +37,33 @@ pub struct Redis {
 #[error("Redis is away")]
 pub struct Away;
 
+/// Why Redis cannot be connected to, whether it is there or not.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The URL is none; configuration has checked it before.
+    #[error("REDIS_URL is not valid")]
+    Url(#[from] ::redis::RedisError),
+    /// The certificates with which it is to be verified.
+    #[error("REDIS_CA_FILE: {0}")]
+    Tls(#[from] TlsError),
+}
+
+/// What begins connections to the Redis at a place, over TLS where its URL says so.
+pub fn client(place: &RedisPlace) -> Result<Client, Unusable> {
+    let url = place.url.expose();
+    if !place.is_encrypted() {
+        return Ok(Client::open(url)?);
+    }
+    tls::choose_ciphers();
+    let root_cert = place.authority.as_deref().map(tls::authority).transpose()?;
+    Ok(Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert })?)
+}
+
 impl Redis {
-    /// The connection to the server at `url` (`redis://[user:password@]host[:port][/database]`), which is not
-    /// connected to before it is used. Fails if the URL is none. Must be called within the runtime.
-    pub fn new(app: &AppName, url: &Secret) -> RedisResult<Self> {
-        let client = Client::open(url.expose())?;
+    /// The connection to the server at a place, which is not connected to before it is used. Must be called within
+    /// the runtime.
+    pub fn new(app: &AppName, place: &RedisPlace) -> Result<Self, Unusable> {
+        let client = client(place)?;
         let connection = RwLock::new(connect(&client)?);
         Ok(Self {
             app: app.clone(),
@@ -138,11 +161,13 @@ fn connect(client: &Client) -> RedisResult<ConnectionManager> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Secret;
 
     #[tokio::test]
     async fn a_server_that_is_not_there_is_away_at_once_and_is_not_asked_each_time() {
         let url = Secret::new("redis://127.0.0.1:1".to_owned());
-        let redis = Redis::new(&"app-a".parse().unwrap(), &url).unwrap();
+        let place = RedisPlace { url, authority: None };
+        let redis = Redis::new(&"app-a".parse().unwrap(), &place).unwrap();
         let ping = async |mut connection| ::redis::cmd("PING").query_async(&mut connection).await;
         let before = Instant::now();
         assert_eq!(redis.run::<String, _>(ping).await, Err(Away));

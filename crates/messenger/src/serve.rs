@@ -33,6 +33,7 @@ use crate::relay;
 use crate::router::{Service, Stack, router};
 use crate::search;
 use crate::settings;
+use crate::spans;
 use crate::tls::{self, Current, ShownCertificate};
 
 /// Headers of a request, at most.
@@ -79,6 +80,8 @@ pub async fn serve(
         }
         None => None,
     };
+    let telling = CancellationToken::new();
+    let teller = spans::start(config, &app.spans, telling.clone())?;
     let workers = relay::start(&app, config.give_up_after, &relaying);
     if let Ok(address) = listener.local_addr() {
         let tls = certificate.is_some();
@@ -108,6 +111,13 @@ pub async fn serve(
         if let Err(error) = worker.await {
             tracing::error!(%error, "a background task failed");
         }
+    }
+    // Nothing is done any more that could be told.
+    telling.cancel();
+    if let Some(teller) = teller
+        && let Err(error) = teller.await
+    {
+        tracing::error!(%error, "spans could not be sent to the end");
     }
     db.close().await;
     tracing::info!(app = %config.app, "stopped");

@@ -38,7 +38,9 @@ pub use look::Accent;
 pub use network::is_private;
 pub use reference::{dot_env, reference};
 pub use source::Source;
+pub use storage::RedisPlace;
 pub use table::{Preset, Section, VARIABLES, Variable};
+pub use telemetry::Collector;
 pub use tls::{IdentityFiles, TlsFiles};
 
 use crate::settings::Setting;
@@ -126,9 +128,11 @@ pub struct Config {
     /// Runtime settings whose defaults the environment sets.
     pub settings: Vec<(Setting, i64)>,
     /// What the replicas share beside the database.
-    pub redis_url: Option<Secret>,
+    pub redis: Option<RedisPlace>,
     /// Where to serve metrics.
     pub metrics: Option<SocketAddr>,
+    /// Where spans are sent.
+    pub collector: Option<Collector>,
     /// Whether logs are for people.
     pub debug: bool,
     /// What is logged.
@@ -194,8 +198,9 @@ impl Config {
             header_timeout: reader.seconds("HEADER_TIMEOUT_SECONDS", 1),
             trusted_proxies: reader.trusted_proxies(),
             settings: reader.settings(),
-            redis_url: reader.redis_url(),
+            redis: reader.redis(),
             metrics: reader.metrics(),
+            collector: reader.collector(),
             log: reader.log(),
             app,
             public_url,
@@ -218,7 +223,7 @@ impl Config {
         reader.look_at_proxies(public_url, &self.tls, &self.trusted_proxies);
         reader.look_at_tls(public_url, &self.tls, &self.peers);
         reader.look_at_metrics(self.bind, self.metrics);
-        reader.look_at_storage(&self.database_url, self.redis_url.as_ref());
+        reader.look_at_storage(&self.database_url, self.redis.as_ref());
         reader.look_at_browsers(self.is_over_tls(), &self.browsers);
         reader.look_at_times(&self.settings, self.session_max, self.give_up_after);
         reader.look_at_debug(self.debug, public_url);
@@ -323,12 +328,46 @@ mod tests {
 
     #[test]
     fn redis_is_optional_and_its_password_is_not_shown() {
-        assert!(read(&[]).unwrap().redis_url.is_none());
+        assert!(read(&[]).unwrap().redis.is_none());
         let config = read(&[("REDIS_URL", "redis://:hush-hush@localhost:6379/1")]).unwrap();
         assert!(!format!("{config:?}").contains("hush"));
-        for bad in ["localhost", "http://localhost", "redis://:hush@h:port", "rediss://h"] {
+        for bad in ["localhost", "http://localhost", "redis://:hush@h:port", "rediss://h#insecure"]
+        {
             let text = read(&[("REDIS_URL", bad)]).unwrap_err();
             assert!(text.contains("REDIS_URL") && !text.contains("hush"), "{text}");
+        }
+        let over_tls = [("REDIS_URL", "rediss://h"), ("REDIS_CA_FILE", "ca.pem")];
+        let redis = read(&over_tls).unwrap().redis.unwrap();
+        assert!(redis.is_encrypted() && redis.authority.is_some());
+    }
+
+    #[test]
+    fn a_database_is_verified_by_an_authority_or_the_setting_says_what_is_wrong() {
+        let url = |query: &str| format!("postgres://anna:hush-hush@db.example.org/app?{query}");
+        for bad in ["sslmode=maybe", "sslrootcert=ca.pem", "sslmode=require&sslrootcert=ca.pem"] {
+            let text = read(&[("DATABASE_URL", &url(bad))]).unwrap_err();
+            assert!(text.contains("sslmode") && !text.contains("hush"), "{text}");
+        }
+        for (query, says) in [
+            ("sslmode=verify-full&sslrootcert=ca.pem", None),
+            ("sslmode=verify-full", None),
+            ("sslmode=verify-ca&sslrootcert=ca.pem", Some("verified")),
+            ("sslmode=require", Some("verified")),
+            ("sslmode=disable", Some("in the clear")),
+            ("", Some("in the clear")),
+            ("host=/run/postgresql", None),
+            ("hostaddr=10.0.0.1", None),
+        ] {
+            let Examined { findings, .. } = examine(&[("DATABASE_URL", &url(query))]);
+            let found = findings.iter().filter(|finding| finding.variable == "DATABASE_URL");
+            let found: Vec<_> = found.map(|finding| finding.message.as_str()).collect();
+            let hit = found.iter().any(|found| says.is_some_and(|says| found.contains(says)));
+            assert_eq!(
+                (found.len(), hit),
+                (usize::from(says.is_some()), says.is_some()),
+                "{query}: {found:?}"
+            );
+            assert!(!format!("{found:?}").contains("hush"), "{found:?}");
         }
     }
 
@@ -346,6 +385,8 @@ mod tests {
         type Case<'a> = (&'a [(&'a str, &'a str)], Level, &'a str);
         use Level::{Error, Warning};
         let (https, sqlite) = (("PUBLIC_URL", "https://a.example.org"), "sqlite://x.db");
+        let (postgres, otlp) =
+            (("DATABASE_URL", "postgres://a@db/a"), "OTEL_EXPORTER_OTLP_ENDPOINT");
         let secret = "s".repeat(32);
         let cases: &[Case] = &[
             (&[https, ("COOKIE_SECURE", "false")], Error, "COOKIE_SECURE"),
@@ -353,6 +394,8 @@ mod tests {
             (&[("TRUSTED_PROXIES", "0.0.0.0/0")], Warning, "TRUSTED_PROXIES"),
             (&[("PUBLIC_URL", "http://a.example.org")], Warning, "PUBLIC_URL"),
             (&[("DATABASE_URL", sqlite), ("REDIS_URL", "redis://h")], Warning, "REDIS_URL"),
+            (&[postgres, ("REDIS_URL", "redis://:p@r.example.org")], Warning, "REDIS_URL"),
+            (&[("REDIS_URL", "redis://h"), ("REDIS_CA_FILE", "ca.pem")], Warning, "REDIS_CA_FILE"),
             (&[("JWT_SECRET", &secret), ("RELAY_SECRET", &secret)], Error, "JWT_SECRET"),
             (&[("PEERS", "app-b=http://b.example.org")], Warning, "PEERS"),
             (&[("PEERS", "app-b=http://127.0.0.1:8001")], Error, "PEERS"),
@@ -370,6 +413,10 @@ mod tests {
             (&[("RUST_LOG", "info,=x=")], Error, "RUST_LOG"),
             (&[("METRICS_ADDR", "nowhere")], Error, "METRICS_ADDR"),
             (&[("METRICS_ADDR", "127.0.0.1:8001")], Error, "METRICS_ADDR"),
+            (&[(otlp, "collector:4318")], Error, otlp),
+            (&[(otlp, "http://c.example.org")], Warning, otlp),
+            (&[("OTEL_EXPORTER_OTLP_HEADERS", "a=b")], Warning, "OTEL_EXPORTER_OTLP_HEADERS"),
+            (&[("OTEL_EXPORTER_OTLP_HEADERS", "hush")], Error, "OTEL_EXPORTER_OTLP_HEADERS"),
             (&[https, ("DEBUG", "true")], Warning, "DEBUG"),
             (&[("FERNET_KEY", "x")], Warning, "FERNET_KEY"),
         ];

@@ -196,17 +196,23 @@ pub const VARIABLES: &[Section] = &[
             variable(
                 "DATABASE_URL",
                 Own("sqlite://data/app-a.db", "sqlite://data/app-b.db"),
-                "Where the data is: sqlite://path, or postgres://user:password@host/name. Each app has its own database. Unless it is set, a file in `DATA_DIR` that is called like the app.",
+                "Where the data is: sqlite://path, or postgres://user:password@host/name. Each app has its own database. `?sslmode=verify-full` has PostgreSQL reached over TLS and its certificate verified, by those whom the system trusts and, with `&sslrootcert=FILE`, by the authorities in that file. Unless it is set, a file in `DATA_DIR` that is called like the app.",
             )
             .secret()
             .example("postgres://user:password@host/name"),
             variable(
                 "REDIS_URL",
                 Unset("replicas count and wake each other through the database"),
-                "A Redis that the replicas of an app share: redis://[user:password@]host[:port][/database]. It is worth having where an app runs in several processes; without it, or while it is away, each of them goes by what it knows itself. The apps may share one.",
+                "A Redis that the replicas of an app share: redis://[user:password@]host[:port][/database], or rediss://… over TLS. It is worth having where an app runs in several processes; without it, or while it is away, each of them goes by what it knows itself. The apps may share one.",
             )
             .secret()
             .example("redis://127.0.0.1:6379"),
+            variable(
+                "REDIS_CA_FILE",
+                Unset("those whom the system trusts"),
+                "Who must have signed the certificate of a Redis whose URL begins with rediss://, in PEM. It is read at start.",
+            )
+            .example("/etc/messaging/redis.pem"),
         ],
     },
     Section {
@@ -270,7 +276,7 @@ pub const VARIABLES: &[Section] = &[
         ],
     },
     Section {
-        title: "Logs and metrics",
+        title: "Logs, metrics and traces",
         variables: &[
             variable(
                 "DEBUG",
@@ -290,6 +296,19 @@ pub const VARIABLES: &[Section] = &[
             )
             .each()
             .example("127.0.0.1:9101"),
+            variable(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                Unset("nothing is told"),
+                "A collector of traces that takes OTLP over HTTP, as JSON: its address, to which /v1/traces is added. It is told of each request and each batch between the apps: route, status and time, and nothing about people. The name is that of OpenTelemetry; of its other variables, the next one counts and no other.",
+            )
+            .example("http://127.0.0.1:4318"),
+            variable(
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                Unset("none"),
+                "Headers that the collector wants, as name=value, separated by commas, values percent-encoded.",
+            )
+            .secret()
+            .example("Authorization=Basic%20YWxpY2U…"),
         ],
     },
 ];

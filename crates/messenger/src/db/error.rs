@@ -4,6 +4,8 @@ use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
 use shared::problem::Problem;
 
+use crate::tls::TlsError;
+
 /// What can go wrong in the database; cheap to clone, as a group of writes shares one fate.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -13,6 +15,9 @@ pub enum Error {
     /// SQLite, or its file.
     #[error(transparent)]
     Sqlite(Arc<rusqlite::Error>),
+    /// The certificates with which the server is to be verified.
+    #[error(transparent)]
+    Tls(Arc<TlsError>),
     /// The schema cannot be brought up to date.
     #[error(transparent)]
     Migration(Arc<sqlx::migrate::MigrateError>),
@@ -90,6 +95,7 @@ impl Error {
             ),
             Self::Database(error) => match &**error {
                 sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed
                 | sqlx::Error::WorkerCrashed => true,

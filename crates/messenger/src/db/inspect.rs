@@ -1,13 +1,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::str::FromStr;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, query_scalar};
 
-use super::{POSTGRES, Result, SQLITE, sqlite_options};
+use super::{POSTGRES, Result, SQLITE, Security, Server, sqlite_options};
 
 /// What a database is like, without changing it.
 pub struct Inspection {
@@ -17,6 +16,16 @@ pub struct Inspection {
     pub newer: bool,
     /// What says whether a commit survives a power cut, as the server or the file has it: name and value.
     pub durability: Vec<(&'static str, String)>,
+    /// How it is spoken to, if over a network.
+    pub transport: Option<Transport>,
+}
+
+/// A connection to a server.
+pub struct Transport {
+    /// The version of TLS; `None` for one in the clear.
+    pub tls: Option<String>,
+    /// Whether it is certain that the server is the one that is meant.
+    pub verified: bool,
 }
 
 impl Inspection {
@@ -31,7 +40,7 @@ impl Inspection {
             }
         }
         let newer = !applied.is_subset(&known);
-        Self { pending, newer, durability: Vec::new() }
+        Self { pending, newer, durability: Vec::new(), transport: None }
     }
 }
 
@@ -68,7 +77,10 @@ async fn postgres(url: &str) -> Result<Inspection> {
     const TABLE: &str = "SELECT count(*) FROM information_schema.tables
         WHERE table_name = '_sqlx_migrations' AND table_schema = current_schema()";
     const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
-    let mut conn = PgConnection::connect_with(&PgConnectOptions::from_str(url)?).await?;
+    const TLS: &str = "SELECT version FROM pg_stat_ssl WHERE ssl AND pid = pg_backend_pid()";
+    let server = Server::parse(url)?;
+    server.prepare()?;
+    let mut conn = PgConnection::connect_with(&server.options).await?;
     let table: i64 = query_scalar(TABLE).fetch_one(&mut conn).await?;
     let applied = match table {
         0 => Vec::new(),
@@ -81,6 +93,11 @@ async fn postgres(url: &str) -> Result<Inspection> {
         ("full_page_writes", "SHOW full_page_writes"),
     ] {
         found.durability.push((name, query_scalar(show).fetch_one(&mut conn).await?));
+    }
+    if server.host().is_some() {
+        let tls = query_scalar(TLS).fetch_optional(&mut conn).await?;
+        found.transport =
+            Some(Transport { tls, verified: server.security() == Security::Verified });
     }
     conn.close().await?;
     Ok(found)

@@ -12,6 +12,7 @@ mod inspect;
 mod patience;
 mod query;
 mod remote;
+mod server;
 mod sqlite;
 mod statement;
 mod value;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use tokio::sync::Notify;
@@ -32,10 +33,11 @@ use tokio::sync::Notify;
 pub use batch::Batcher;
 pub use error::{Error, Result};
 pub use insert::Insert;
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, Transport, inspect};
 pub use patience::patiently;
 pub use query::{Conn, Query, Row};
 pub use remote::Remote;
+pub use server::{Security, Server};
 use sqlite::{Link, Readers};
 pub use statement::Statement;
 use write::Writer;
@@ -103,7 +105,9 @@ impl Db {
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url)?.statement_cache_capacity(256);
+        let server = Server::parse(url)?;
+        server.prepare()?;
+        let options = server.options;
         // The pool would only say that it has timed out; a single attempt says why.
         PgConnection::connect_with(&options).await?.close().await?;
         // Without limits: a migration may take long.

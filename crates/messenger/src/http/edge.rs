@@ -8,13 +8,15 @@ use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ORIGIN, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use shared::problem::{CONTENT_TYPE_PROBLEM, Problem};
 use tracing::Instrument;
 
 use super::trace::REQUEST_ID;
 use super::{Origins, Trace, cors};
 use crate::app::AppState;
+use crate::monitoring::RouteSlot;
+use crate::spans::{Open, What};
 
 /// What every response says to browsers, unless the handler says otherwise.
 pub(super) const HEADERS: [(HeaderName, &str); 7] = [
@@ -37,7 +39,9 @@ const HSTS: &str = "max-age=63072000; includeSubDomains";
 /// Whatever went wrong below, the caller gets a problem (RFC 9457) with the path and the request id, and every
 /// response has `X-Request-Id`, the security headers and, for pages of listed origins, those of CORS.
 pub async fn edge(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
-    let trace = Trace::of(request.headers());
+    let mut trace = Trace::of(request.headers());
+    let told = app.spans.begin(trace.id, trace.caller);
+    trace.span = told.as_ref().map(|told| told.at().span);
     request.extensions_mut().insert(trace.clone());
     // As the caller wrote it: peers sign it, and the layers below take the slash at its end away.
     let uri = OriginalUri(request.uri().clone());
@@ -45,7 +49,9 @@ pub async fn edge(State(app): State<AppState>, mut request: Request, next: Next)
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let origin = request.headers().get(ORIGIN).cloned();
     let span = tracing::info_span!("request", id = %trace.request, trace = %trace.id.simple());
-    let watched = app.requests.watch(&mut request);
+    let wanted = app.requests.is_on() || told.is_some();
+    let route = wanted.then(|| RouteSlot::of(&mut request));
+    let watched = app.requests.watch(&method, route.as_ref());
     let started = std::time::Instant::now();
     let run = async {
         let answer = async {
@@ -64,6 +70,9 @@ pub async fn edge(State(app): State<AppState>, mut request: Request, next: Next)
         if let Some(watched) = watched {
             watched.answered(response.status());
         }
+        if let Some(told) = told {
+            end(told, &method, route.as_ref(), response.status());
+        }
         let (status, micros) = (response.status().as_u16(), started.elapsed().as_micros());
         if response.status().is_server_error() {
             tracing::warn!(%method, path, status, micros, "answered");
@@ -73,6 +82,11 @@ pub async fn edge(State(app): State<AppState>, mut request: Request, next: Next)
         response
     };
     run.instrument(span).await
+}
+
+fn end(told: Open, method: &Method, route: Option<&RouteSlot>, status: StatusCode) {
+    let route = route.and_then(RouteSlot::path).cloned();
+    told.end(What::Answered { method: method.clone(), route, status });
 }
 
 fn finish(response: Response, path: &str, trace: &Trace) -> Response {

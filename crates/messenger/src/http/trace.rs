@@ -12,6 +12,10 @@ use uuid::Uuid;
 pub struct Trace {
     /// The trace-id of W3C Trace Context: the caller's, or a fresh one. It travels with what the request causes.
     pub id: Uuid,
+    /// The caller's span, which this request is a part of.
+    pub caller: Option<u64>,
+    /// The span of this request, if spans are collected.
+    pub span: Option<u64>,
     /// The caller's `X-Request-Id`, or else the trace-id; every response and problem carries it.
     pub request: Arc<str>,
 }
@@ -22,8 +26,8 @@ pub const REQUEST_ID: &str = "x-request-id";
 impl Trace {
     /// Reads `traceparent` and `X-Request-Id`, and makes up what is missing or malformed.
     pub fn of(headers: &HeaderMap) -> Self {
-        let id = headers.get("traceparent").and_then(|value| parent(value.to_str().ok()?));
-        let id = id.unwrap_or_else(|| Uuid::from_u128(rand::random()));
+        let parent = headers.get("traceparent").and_then(|value| parent(value.to_str().ok()?));
+        let (id, caller) = parent.unwrap_or_else(|| (Uuid::from_u128(rand::random()), None));
         let request = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
         let request = request.filter(|text| is_plain(text)).map_or_else(
             || {
@@ -33,7 +37,7 @@ impl Trace {
             },
             Into::into,
         );
-        Self { id, request }
+        Self { id, caller, span: None, request }
     }
 }
 
@@ -42,8 +46,8 @@ fn is_plain(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-/// The trace-id of a `traceparent` of any version (W3C Trace Context §3.2).
-fn parent(header: &str) -> Option<Uuid> {
+/// The trace-id and the parent-id of a `traceparent` of any version (W3C Trace Context §3.2).
+fn parent(header: &str) -> Option<(Uuid, Option<u64>)> {
     let mut parts = header.split('-');
     let (version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
     let lower_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -51,7 +55,8 @@ fn parent(header: &str) -> Option<Uuid> {
     if !sound || version == "ff" || ![version, trace, span].into_iter().all(lower_hex) {
         return None;
     }
-    Uuid::try_parse(trace).ok().filter(|id| !id.is_nil())
+    let id = Uuid::try_parse(trace).ok().filter(|id| !id.is_nil())?;
+    Some((id, u64::from_str_radix(span, 16).ok().filter(|span| *span != 0)))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Trace {
@@ -81,6 +86,7 @@ mod tests {
         let kept = trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "");
         assert_eq!(kept.id.simple().to_string(), id);
         assert_eq!(&*kept.request, id);
+        assert_eq!(kept.caller, Some(0x00f0_67aa_0ba9_02b7));
         for bad in [
             "",
             "00-xyz-00f067aa0ba902b7-01",

@@ -53,6 +53,8 @@ pub fn begin(app: &App) {
     metrics::gauge!("messaging_sockets").set(0.0);
     let _ = metrics::counter!("messaging_replica_words_lost_total");
     let _ = metrics::counter!("messaging_redis_outages_total");
+    let _ = metrics::counter!("messaging_spans_exported_total");
+    let _ = metrics::counter!("messaging_spans_dropped_total");
     if app.redis.is_some() {
         metrics::gauge!("messaging_redis_up").set(1.0);
     }

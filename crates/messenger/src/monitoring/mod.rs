@@ -8,6 +8,7 @@ mod collect;
 mod listen;
 mod process;
 mod requests;
+mod route;
 mod table;
 
 use std::sync::OnceLock;
@@ -15,7 +16,8 @@ use std::sync::OnceLock;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 pub use listen::listen;
-pub use requests::{Requests, note_route};
+pub use requests::Requests;
+pub use route::{RouteSlot, note_route};
 pub use table::{Kind, METRICS, Metric};
 
 /// The bounds of all histograms in seconds: from what a cache answers to the deadline of a request.

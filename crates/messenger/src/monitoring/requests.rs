@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::MatchedPath;
 use http::{Method, StatusCode};
 use metrics::{Gauge, Histogram};
+
+use super::RouteSlot;
 
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "other"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -23,15 +25,11 @@ pub struct Requests {
 #[derive(Default)]
 struct Route([[OnceLock<Histogram>; CLASSES.len()]; METHODS.len()]);
 
-/// Where the router leaves the path that it has matched, for the edge, which is outside of it.
-#[derive(Clone, Default)]
-struct Slot(Arc<OnceLock<MatchedPath>>);
-
 /// A request under way; it counts as such until this is dropped.
 pub struct Watched<'a> {
     requests: &'a Requests,
     started: Instant,
-    slot: Slot,
+    slot: RouteSlot,
     method: usize,
 }
 
@@ -43,16 +41,16 @@ impl Requests {
         Self { routes: RwLock::default(), in_flight, is_on }
     }
 
-    /// Begins to watch a request.
-    pub fn watch(&self, request: &mut Request) -> Option<Watched<'_>> {
-        if !self.is_on {
-            return None;
-        }
-        let slot = Slot::default();
-        request.extensions_mut().insert(slot.clone());
+    /// Whether anything is counted.
+    pub fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// Begins to watch a request, whose route will stand in `slot`.
+    pub fn watch(&self, method: &Method, slot: Option<&RouteSlot>) -> Option<Watched<'_>> {
+        let slot = slot.filter(|_| self.is_on)?.clone();
         self.in_flight.increment(1);
-        let method = number(request.method());
-        Some(Watched { requests: self, started: Instant::now(), slot, method })
+        Some(Watched { requests: self, started: Instant::now(), slot, method: number(method) })
     }
 
     fn count(&self, path: &str, method: usize, class: usize, took: Duration) {
@@ -78,7 +76,7 @@ impl Watched<'_> {
     /// There is an answer.
     pub fn answered(self, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
-        let path = self.slot.0.get().map_or(UNMATCHED, MatchedPath::as_str);
+        let path = self.slot.path().map_or(UNMATCHED, MatchedPath::as_str);
         self.requests.count(path, self.method, class, self.started.elapsed());
     }
 }
@@ -92,13 +90,4 @@ impl Drop for Watched<'_> {
 fn number(method: &Method) -> usize {
     let known = METHODS.iter().position(|name| *name == method.as_str());
     known.unwrap_or(METHODS.len() - 1)
-}
-
-/// Leaves the path that the router has matched where the edge finds it. It goes around everything else of a route.
-pub fn note_route(request: Request) -> Request {
-    let extensions = request.extensions();
-    if let (Some(slot), Some(path)) = (extensions.get::<Slot>(), extensions.get::<MatchedPath>()) {
-        let _ = slot.0.set(path.clone());
-    }
-    request
 }

@@ -137,6 +137,18 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(Gauge, "messaging_redis_up", &[], "Whether Redis answers; absent without `REDIS_URL`"),
     metric(Counter, "messaging_redis_outages_total", &[], "How often Redis has gone away"),
+    metric(
+        Counter,
+        "messaging_spans_exported_total",
+        &[],
+        "Spans that the collector of traces has taken",
+    ),
+    metric(
+        Counter,
+        "messaging_spans_dropped_total",
+        &[],
+        "Spans that it has not taken in time, or not at all",
+    ),
     metric(Gauge, "messaging_database_up", &[], "Whether the database has answered just now"),
     metric(
         Gauge,

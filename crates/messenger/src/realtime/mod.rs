@@ -86,7 +86,7 @@ impl Realtime {
         Self {
             hub: Arc::default(),
             audiences: Audiences::new(&config.app),
-            replicas: Replicas::new(config.redis_url.is_some()),
+            replicas: Replicas::new(config.redis.is_some()),
             presence: Presence::default(),
             typists: Typists::default(),
             signals: signals::Outgoing::new(config),

@@ -139,7 +139,8 @@ pub async fn speak(app: Arc<App>, redis: Arc<Redis>, stopping: CancellationToken
 pub async fn listen(app: Arc<App>, redis: Arc<Redis>, stopping: CancellationToken) {
     let listening = async {
         loop {
-            hear(&app, &redis).await;
+            // A connection over TLS is large.
+            Box::pin(hear(&app, &redis)).await;
             tokio::time::sleep(PAUSE).await;
         }
     };

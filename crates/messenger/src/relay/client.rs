@@ -16,11 +16,12 @@ use shared::relay::{
     RecoveryRequest, SIGNALS_PATH, Signals, USERS_PATH, UserList, UserState,
 };
 use shared::time::Clock;
-use uuid::Uuid;
 
 use super::Cause;
 use super::service_token::{BodyDigest, Refusal, ServiceTokens, Signature, Skew};
+use super::within::{Within, template};
 use crate::config::{Config, Peer};
+use crate::spans::{Spans, What};
 use crate::tls::{self, Current, Expiry, TlsError};
 use crate::users::UserQuery;
 
@@ -50,6 +51,7 @@ pub struct PeerClient {
     url: Url,
     http: Arc<Current<Client>>,
     tokens: ServiceTokens,
+    spans: Spans,
     clock: Clock,
     /// When the certificate ends that the peer has shown last, in microseconds; 0 if it has shown none yet.
     certificate_ends: AtomicI64,
@@ -128,8 +130,15 @@ impl PeerClient {
     /// A client for `peer`, over connections of `http`.
     pub fn new(own: &AppName, peer: &Peer, http: Arc<Current<Client>>, clock: Clock) -> Self {
         let tokens = ServiceTokens::new(own, peer, clock.clone());
-        let (name, url) = (peer.name.clone(), peer.url.clone());
-        Self { peer: name, url, http, tokens, clock, certificate_ends: AtomicI64::new(0) }
+        let (name, url, spans) = (peer.name.clone(), peer.url.clone(), Spans::default());
+        Self { peer: name, url, http, tokens, spans, clock, certificate_ends: AtomicI64::new(0) }
+    }
+
+    /// The same, that tells a collector of traces what it asks.
+    #[must_use]
+    pub fn tell(mut self, spans: &Spans) -> Self {
+        self.spans = spans.clone();
+        self
     }
 
     /// Where the peer is: scheme, host and port.
@@ -139,9 +148,22 @@ impl PeerClient {
 
     /// Sends a batch and gives the peer's answer to it.
     pub async fn deliver(&self, batch: &Batch) -> Result<BatchResult, Delivery> {
+        let traces = || batch.events.iter().filter_map(|event| event.trace);
+        let trace = traces().next().unwrap_or_else(|| Within::alone().trace);
+        let told = self.spans.begin(trace, None);
+        let within = Within { trace, span: told.as_ref().map(|told| told.at().span) };
+        let answer = self.exchange(batch, within).await;
+        if let Some(told) = told {
+            let (peer, events) = (self.peer.clone(), batch.events.len());
+            let failure = answer.as_ref().err().map(|delivery| delivery.cause.code());
+            told.end_in(traces(), What::Sent { peer, events, failure });
+        }
+        answer
+    }
+
+    async fn exchange(&self, batch: &Batch, within: Within) -> Result<BatchResult, Delivery> {
         let body = serde_json::to_vec(batch).map_err(|error| Delivery::internal(&error))?;
-        let trace = batch.events.iter().find_map(|event| event.trace);
-        let response = self.send(&Method::POST, EVENTS_PATH, body, trace, BATCH).await?;
+        let response = self.send(&Method::POST, EVENTS_PATH, body, within, BATCH).await?;
         if response.status() != StatusCode::OK {
             return Err(Delivery::answered(response).await);
         }
@@ -158,7 +180,8 @@ impl PeerClient {
     /// Tells the peer what is only worth knowing now.
     pub async fn signal(&self, signals: &Signals) -> Result<(), Delivery> {
         let body = serde_json::to_vec(signals).map_err(|error| Delivery::internal(&error))?;
-        let response = self.send(&Method::POST, SIGNALS_PATH, body, None, LOOKUP).await?;
+        let response =
+            self.send(&Method::POST, SIGNALS_PATH, body, Within::alone(), LOOKUP).await?;
         if response.status().is_success() {
             return Ok(());
         }
@@ -169,7 +192,8 @@ impl PeerClient {
     /// does not know of such a request.
     pub async fn recover(&self, request: &RecoveryRequest) -> Result<bool, Delivery> {
         let body = serde_json::to_vec(request).map_err(|error| Delivery::internal(&error))?;
-        let response = self.send(&Method::POST, RECOVERY_PATH, body, None, LOOKUP).await?;
+        let response =
+            self.send(&Method::POST, RECOVERY_PATH, body, Within::alone(), LOOKUP).await?;
         match response.status() {
             status if status.is_success() => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
@@ -184,7 +208,8 @@ impl PeerClient {
             .finish();
         let target = format!("{USERS_PATH}?{query}");
         let answer = async {
-            let response = self.send(&Method::GET, &target, Vec::new(), None, LOOKUP).await;
+            let response =
+                self.send(&Method::GET, &target, Vec::new(), Within::alone(), LOOKUP).await;
             let response = response.map_err(|failure| failure.reason)?;
             match response.status() {
                 StatusCode::OK => {
@@ -254,7 +279,7 @@ impl PeerClient {
     pub async fn knock(&self) -> Result<(), String> {
         // It does not matter whether there is such a user.
         let target = format!("{USERS_PATH}?username=nobody");
-        let response = self.send(&Method::GET, &target, Vec::new(), None, SEARCH).await;
+        let response = self.send(&Method::GET, &target, Vec::new(), Within::alone(), SEARCH).await;
         match response.map_err(|failure| failure.reason)?.status() {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
             status => Err(format!("the peer answered {status}")),
@@ -263,7 +288,8 @@ impl PeerClient {
 
     /// Whether the peer reaches this app, as the peer says.
     pub async fn reach(&self) -> Result<Reach, Unreached> {
-        let response = self.send(&Method::GET, REACH_PATH, Vec::new(), None, CONNECT).await;
+        let response =
+            self.send(&Method::GET, REACH_PATH, Vec::new(), Within::alone(), CONNECT).await;
         let response = response.map_err(|failure| Unreached::Failed(failure.reason))?;
         match response.status() {
             StatusCode::OK => {
@@ -285,7 +311,7 @@ impl PeerClient {
 
     /// The body of the answer to a `GET` that is answered 200.
     async fn ask(&self, target: &str) -> Result<Vec<u8>, String> {
-        let response = self.send(&Method::GET, target, Vec::new(), None, SEARCH).await;
+        let response = self.send(&Method::GET, target, Vec::new(), Within::alone(), SEARCH).await;
         let response = response.map_err(|failure| failure.reason)?;
         match response.status() {
             StatusCode::OK => read(response).await,
@@ -314,15 +340,15 @@ impl PeerClient {
         method: &Method,
         target: &str,
         body: Vec<u8>,
-        trace: Option<Uuid>,
-        within: Duration,
+        within: Within,
+        patience: Duration,
     ) -> Result<Response, Delivery> {
         let body = Bytes::from(body);
         let first = self
             .tokens
             .sign(method, target, &body)
             .map_err(|problem| Delivery::internal(&problem))?;
-        let response = self.attempt(method, target, body.clone(), trace, within, &first).await?;
+        let response = self.attempt(method, target, body.clone(), within, patience, &first).await?;
         let time = response.headers().get(TIME).and_then(|time| time.to_str().ok());
         if response.status() != StatusCode::UNAUTHORIZED
             || !time.is_some_and(|time| self.tokens.set(&first, time))
@@ -333,7 +359,7 @@ impl PeerClient {
             .tokens
             .sign(method, target, &body)
             .map_err(|problem| Delivery::internal(&problem))?;
-        self.attempt(method, target, body, trace, within, &second).await
+        self.attempt(method, target, body, within, patience, &second).await
     }
 
     async fn attempt(
@@ -341,13 +367,14 @@ impl PeerClient {
         method: &Method,
         target: &str,
         body: Bytes,
-        trace: Option<Uuid>,
-        within: Duration,
+        within: Within,
+        patience: Duration,
         signature: &Signature,
     ) -> Result<Response, Delivery> {
         let url = self.url.join(target).map_err(|error| Delivery::internal(&error))?;
-        let trace = trace.unwrap_or_else(|| Uuid::from_u128(rand::random()));
-        let span = rand::random::<u64>() | 1;
+        let Within { trace, span } = within;
+        let told = self.spans.begin(trace, span);
+        let span = told.as_ref().map_or_else(|| rand::random::<u64>() | 1, |told| told.at().span);
         let request = self
             .http
             .get()
@@ -355,11 +382,21 @@ impl PeerClient {
             .header(AUTHORIZATION, format!("Bearer {}", signature.token))
             .header(CONTENT_TYPE, "application/json")
             .header("traceparent", format!("00-{}-{span:016x}-01", trace.simple()))
-            .timeout(within)
+            .timeout(patience)
             .body(body);
-        let response = request.send().await.map_err(|error| Delivery::broken(&error))?;
-        self.note_certificate(&response);
-        Ok(response)
+        let answer = request.send().await.map_err(|error| Delivery::broken(&error));
+        if let Some(told) = told {
+            let outcome = match &answer {
+                Ok(response) => Ok(response.status()),
+                Err(delivery) => Err(delivery.cause.code()),
+            };
+            let (method, peer) = (method.clone(), self.peer.clone());
+            told.end(What::Asked { method, route: template(target), peer, outcome });
+        }
+        if let Ok(response) = &answer {
+            self.note_certificate(response);
+        }
+        answer
     }
 
     /// Notes until when the certificate is good that the peer has shown, and says so if it is another one.

@@ -29,6 +29,7 @@ mod store;
 mod too_large;
 mod turn;
 mod users;
+mod within;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ use utoipa_axum::routes;
 use crate::app::{App, AppState};
 use crate::config::Config;
 use crate::recovery;
+use crate::spans::Spans;
 use crate::tls::{Current, TlsError};
 
 pub use cause::Cause;
@@ -104,11 +106,12 @@ pub struct Signals {
 
 impl Relay {
     /// The peers of a configuration.
-    pub fn new(config: &Config, clock: &Clock) -> Result<Self, TlsError> {
+    pub fn new(config: &Config, clock: &Clock, spans: &Spans) -> Result<Self, TlsError> {
         let connections = Arc::new(connections(config)?);
         let peers = config.peers.iter().map(|peer| {
             let http = connections.clone();
-            let client = Arc::new(PeerClient::new(&config.app, peer, http, clock.clone()));
+            let client = PeerClient::new(&config.app, peer, http, clock.clone());
+            let client = Arc::new(client.tell(spans));
             let handle =
                 PeerHandle { client, signals: Arc::default(), ingesting: Mutex::default() };
             (peer.name.clone(), handle)

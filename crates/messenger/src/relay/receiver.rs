@@ -6,7 +6,8 @@ use shared::relay::{Batch, BatchResult, MAX_BATCH};
 use super::ingest::ingest;
 use super::signed::Signed;
 use crate::app::AppState;
-use crate::http::{Json, parse};
+use crate::http::{Json, Trace, parse};
+use crate::spans::What;
 
 /// `POST /relay/v1/events/`: takes in a batch of a peer's events and answers how far its stream has been settled.
 #[utoipa::path(
@@ -25,6 +26,7 @@ use crate::http::{Json, parse};
 )]
 pub async fn events(
     State(app): State<AppState>,
+    trace: Trace,
     Signed { peer, body }: Signed,
 ) -> Result<Json<BatchResult>, Problem> {
     let batch: Batch<&RawValue> = parse(&body)?;
@@ -41,5 +43,13 @@ pub async fn events(
         let why = "The events of a batch are consecutive, and the first of a stream is number 1.";
         return Err(Problem::invalid().field("events", why));
     }
-    ingest(&app, batch).await.map(Json)
+    let Some(told) = app.spans.begin(trace.id, trace.span) else {
+        return ingest(&app, batch).await.map(Json);
+    };
+    let traces: Vec<_> = batch.events.iter().filter_map(|event| event.trace).collect();
+    let events = batch.events.len();
+    let answer = ingest(&app, batch).await;
+    let failure = answer.is_err().then_some("ingest");
+    told.end_in(traces, What::TakenIn { peer, events, failure });
+    answer.map(Json)
 }

@@ -146,7 +146,7 @@ fn expiry(files: &[Pem<'_>], shown: Option<Shown>) -> Option<Expiry> {
     Expiry::of_pem(files.get(shown?.file)?)
 }
 
-fn read(files: &[PathBuf]) -> Result<Contents, TlsError> {
+pub(super) fn read(files: &[PathBuf]) -> Result<Contents, TlsError> {
     use std::io::Read;
     let read = |path: &PathBuf| {
         let mut bytes = Zeroizing::new(Vec::new());

@@ -4,8 +4,10 @@
 //! open go on as they began, new ones see what is new. Files that are not sound are logged, and what was stays.
 //!
 //! There is one library for it, rustls with ring, TLS 1.2 and 1.3, and no way from it to plain HTTP: an app that has a
-//! certificate speaks nothing else, and a peer whose URL says `https` is asked in no other way.
+//! certificate speaks nothing else, and a peer whose URL says `https` is asked in no other way. The libraries that speak to
+//! PostgreSQL and Redis begin TLS by themselves ([`authority`], [`choose_ciphers`]).
 
+mod authority;
 mod current;
 mod expiry;
 mod own;
@@ -18,10 +20,11 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
+pub use authority::{authority, choose_ciphers};
 pub use current::Current;
 pub use expiry::{Expiry, Urgency};
 pub use own::to_own_app;
-pub use peers::peers;
+pub use peers::{peers, to_others};
 pub use server::{ShownCertificate, server, shown};
 
 /// The one protocol above TLS (RFC 7301).

@@ -35,6 +35,12 @@ pub fn peers<T: Clone + Send + Sync + 'static>(
     })
 }
 
+/// How the app talks TLS to a server that is no peer: one whom the system trusts. Where nothing is to be `encrypted`, the
+/// system need not have any authorities.
+pub fn to_others(encrypted: bool) -> Result<ClientConfig, TlsError> {
+    config(encrypted.then(system).transpose()?, &[])
+}
+
 fn config(
     verifier: Option<Arc<dyn ServerCertVerifier>>,
     identity: &[Pem<'_>],
@@ -74,7 +80,7 @@ fn given(authority: &Pem<'_>) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
 fn system() -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     let verifier = rustls_platform_verifier::Verifier::new(provider()).map_err(|error| {
         TlsError::Refused(format!(
-            "the system's certificates cannot be had ({error}); install them, or name an authority in PEER_CA_FILE"
+            "the system's certificates cannot be had ({error}); install them, or, for peers, name an authority in PEER_CA_FILE"
         ))
     })?;
     Ok(Arc::new(verifier))

@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod cluster;
+pub mod collector;
 pub mod command;
 pub mod faketime;
 pub mod history;

@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::config::Config;
-use crate::db;
+use crate::db::{self, Transport};
 
 const AREA: &str = "database";
 
@@ -12,8 +12,7 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
         Ok(found) => found,
         Err(error) => {
             let what = format!("The database cannot be opened: {error}");
-            let remedy = "Check that the server runs and DATABASE_URL is right (host, name, user, password), or that the file is a database of this app.";
-            report.fail(AREA, what, remedy);
+            report.fail(AREA, what, remedy(&error.to_string()));
             return;
         }
     };
@@ -28,6 +27,31 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
     }
     for (name, value) in &found.durability {
         judge(name, value, report);
+    }
+    if let Some(transport) = &found.transport {
+        report.ok(AREA, describe(transport));
+    }
+}
+
+/// What to do where the database does not open.
+fn remedy(why: &str) -> &'static str {
+    if why.contains("certificate") {
+        "Name the authority of the server's certificate in DATABASE_URL (sslrootcert=FILE), and a host that the certificate names."
+    } else {
+        "Check that the server runs and DATABASE_URL is right (host, name, user, password), or that the file is a database of this app."
+    }
+}
+
+/// How the server is spoken to. Where that is worth a warning, the settings have given it.
+fn describe(transport: &Transport) -> String {
+    match (&transport.tls, transport.verified) {
+        (Some(version), true) => {
+            format!("The connection is encrypted ({version}), and the server is verified.")
+        }
+        (Some(version), false) => format!(
+            "The connection is encrypted ({version}); which server it is is not verified (sslmode=verify-full)."
+        ),
+        (None, _) => "The connection is not encrypted (sslmode=verify-full).".to_owned(),
     }
 }
 

@@ -4,15 +4,27 @@ use std::time::Duration;
 
 use super::Report;
 use crate::config::Config;
+use crate::redis::client;
 
 const AREA: &str = "redis";
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Looks at the Redis that the replicas share, if there is one.
 pub(super) async fn look(config: &Config, report: &mut Report) {
-    let Some(url) = &config.redis_url else { return };
-    match tokio::time::timeout(PATIENCE, memory(url.expose())).await {
-        Ok(Ok(info)) => judge(&info, report),
+    let Some(place) = &config.redis else { return };
+    let client = match client(place) {
+        Ok(client) => client,
+        Err(error) => {
+            report.fail(AREA, format!("{error}."), "Mend the file, or the setting that names it.");
+            return;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, memory(client)).await {
+        Ok(Ok(info)) => {
+            let how = if place.is_encrypted() { "over TLS, verified" } else { "in the clear" };
+            report.ok(AREA, format!("Redis is spoken to {how}."));
+            judge(&info, report);
+        }
         Ok(Err(error)) => away(&error.to_string(), report),
         Err(_) => away("no answer in time", report),
     }
@@ -20,12 +32,15 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
 
 fn away(why: &str, report: &mut Report) {
     let what = format!("Redis does not answer: {why}");
-    let remedy = "Start it, or correct REDIS_URL. The app goes on without it meanwhile: each replica counts rate limits by itself.";
+    let remedy = if why.contains("certificate") {
+        "Name the authority of its certificate in REDIS_CA_FILE, and in REDIS_URL a host that the certificate names."
+    } else {
+        "Start it, or correct REDIS_URL. The app goes on without it meanwhile: each replica counts rate limits by itself."
+    };
     report.fail(AREA, what, remedy);
 }
 
-async fn memory(url: &str) -> redis::RedisResult<String> {
-    let client = redis::Client::open(url)?;
+async fn memory(client: redis::Client) -> redis::RedisResult<String> {
     let mut connection = client.get_multiplexed_async_connection().await?;
     redis::cmd("INFO").arg("memory").query_async(&mut connection).await
 }

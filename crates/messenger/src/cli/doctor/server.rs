@@ -47,7 +47,7 @@ fn loopback(config: &Config) -> std::net::SocketAddr {
 }
 
 async fn name_at(url: &str) -> Result<String, String> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::choose_ciphers();
     let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().timeout(PATIENCE);
     let client = client.build().map_err(|error| error.to_string())?;
     let response = client.get(format!("{url}/api/about/")).send().await;
