@@ -215,3 +215,65 @@ impl Drop for Lent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    /// A file with the numbers from 1 to 1000, and a connection that reads it.
+    fn numbers() -> (tempfile::TempDir, Link) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("numbers.db");
+        Connection::open(&path).unwrap();
+        let writer = Link::open(&path, Duration::from_secs(1), false).unwrap();
+        writer.execute("CREATE TABLE numbers (n INTEGER NOT NULL PRIMARY KEY)", &[]).unwrap();
+        let fill = "INSERT INTO numbers WITH RECURSIVE r (n) AS
+            (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < ?1) SELECT n FROM r";
+        assert_eq!(writer.execute(fill, &[Value::Integer(1000)]).unwrap(), 1000);
+        let reader = Link::open(&path, Duration::from_secs(1), true).unwrap();
+        (folder, reader)
+    }
+
+    #[test]
+    fn a_statement_is_planned_once_whatever_its_values_are() {
+        const PAGE: &str = "SELECT n FROM numbers WHERE n > ?1 ORDER BY n LIMIT ?2";
+        let (_folder, link) = numbers();
+        for (after, limit) in [(0, 1), (10, 20), (999, 20), (5, 1000)] {
+            let values = [Value::Integer(after), Value::Integer(limit)];
+            let rows = link.rows(PAGE, &values, |row| row.take::<i64>()).unwrap();
+            assert_eq!(rows.first(), Some(&(after + 1)));
+        }
+        let statement = link.connection.prepare_cached(PAGE).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        assert!(statement.get_status(StatementStatus::Run) >= 4, "it was another one");
+    }
+
+    #[test]
+    fn who_reads_writes_nothing() {
+        let (_folder, link) = numbers();
+        assert!(link.execute("DELETE FROM numbers", &[]).is_err());
+        assert!(link.execute("CREATE TABLE others (n INTEGER)", &[]).is_err());
+        let count = link.rows("SELECT count(*) FROM numbers", &[], |row| row.take::<i64>());
+        assert_eq!(count.unwrap(), [1000]);
+    }
+
+    /// It runs past the patience, is interrupted, and gives each row once all the same; and the next one has patience again.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_long_read_holds_nobody_up_and_is_whole() {
+        const LONG: &str = "SELECT a.n FROM numbers a WHERE (SELECT count(*) FROM numbers b
+            WHERE b.n + a.n > 0) = 1000 ORDER BY a.n";
+        let (_folder, link) = numbers();
+        let read = tokio::spawn(async move {
+            let long = link.read(LONG, &[], |row| row.take::<i64>()).unwrap();
+            assert_eq!(link.patience.load(Ordering::Relaxed).min(0), 0, "it has run out again");
+            let short = link.read("SELECT n FROM numbers", &[], |row| row.take::<i64>()).unwrap();
+            (long, short, link.patience.load(Ordering::Relaxed))
+        });
+        let (long, short, left) = read.await.unwrap();
+        let all: Vec<i64> = (1..=1000).collect();
+        assert_eq!((&long, &short), (&all, &all));
+        assert!((1..=PATIENCE).contains(&left), "{left}");
+    }
+}
