@@ -38,10 +38,10 @@ impl Authority {
         self.issue_until(name, 2999)
     }
 
-    /// One that is good for so many days from now.
+    /// One that is good for so many days from now, and some hours: a clock that is set meanwhile changes no day.
     pub fn issue_for_days(&self, name: &str, days: u64) -> Issued {
         let now = Clock::system().wall().seconds().unsigned_abs();
-        let since_1970 = Duration::from_secs(now + days * 24 * 60 * 60);
+        let since_1970 = Duration::from_secs(now + (days * 24 + 6) * 60 * 60);
         self.issue_with(name, |params| {
             params.not_after = date_time_ymd(1970, 1, 1) + since_1970;
         })

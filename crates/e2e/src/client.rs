@@ -133,9 +133,12 @@ impl Client {
         self.try_run(request).await.expect("an answer")
     }
 
-    /// `GET`.
+    /// `GET`. Once more if a connection from before a restart turns out to be closed when it is used again.
     pub async fn get(&self, path: &str) -> Reply {
-        self.run(self.request(Method::GET, path)).await
+        match self.try_run(self.request(Method::GET, path)).await {
+            Err(error) if error.is_request() => self.run(self.request(Method::GET, path)).await,
+            answer => answer.expect("an answer"),
+        }
     }
 
     /// `POST` with a JSON body.

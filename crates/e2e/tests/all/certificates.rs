@@ -67,12 +67,12 @@ async fn a_certificate_that_is_about_to_end_is_told_of_before() {
     says(&pair.a, "a certificate ends soon; it should be renewed").await;
 
     let (state, message, _) = doctor(&pair.a, "tls", "TLS_CERT_FILE");
-    assert!(state == "ok" && message.contains(" 99 days"), "{state}: {message}");
+    assert!(state == "ok" && message.contains(" 100 days"), "{state}: {message}");
     let (state, message, remedy) = doctor(&pair.a, "tls", "PEER_CLIENT_CERT_FILE");
-    assert!(state == "warning" && message.contains(" 9 days"), "{state}: {message}");
+    assert!(state == "warning" && message.contains(" 10 days"), "{state}: {message}");
     assert!(remedy.contains("Renew it"), "{remedy}");
     let (state, message, remedy) = doctor(&pair.a, "peer", "certificate");
-    assert!(state == "warning" && message.contains(" 11 days"), "{state}: {message}");
+    assert!(state == "warning" && message.contains(" 12 days"), "{state}: {message}");
     assert!(remedy.contains("operator of the peer"), "{remedy}");
 
     // A renewed one is seen without a restart, and one that has expired is a failure.
