@@ -42,7 +42,12 @@ const log = (page) => page.getByRole('list', { name: 'Messages' });
 async function write(page, text) {
   await composer(page).fill(text);
   await composer(page).press('Enter');
+  await log(page).getByText(text, { exact: true }).first().waitFor();
 }
+
+/** Until a dialog that has gone has given the focus back, which it does a moment later; a key would go astray meanwhile. */
+const settled = (page) =>
+  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))));
 
 test('while the other app is away people are told, and what has failed is sent again once', async () => {
   const alice = await Client.join(apps.a, 'alice', { first_name: 'Alice' });
@@ -71,6 +76,7 @@ test('while the other app is away people are told, and what has failed is sent a
   await page.getByText('app-b cannot be asked just now', { exact: false }).waitFor();
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await settled(page);
 
   await write(page, 'A second one');
   const reason = log(page).locator('p').getByText('Not sent: the other app could not be reached for too long');
