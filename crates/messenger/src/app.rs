@@ -126,7 +126,7 @@ impl App {
         let key_ids = keyring.key_ids();
         let accounts = Accounts::new(config, &db, &clock, &settings).await?;
         keys::check(&db, &key_ids, clock.wall()).await?;
-        clock.raise(crate::relay::last_moment(&db).await?);
+        clock.raise(crate::relay::last_moment(&mut db.read().await?).await?);
         Ok(Arc::new(Self {
             name: config.app.clone(),
             about: About::new(config),

@@ -2,17 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Client, Disturbance, eventually};
+use e2e::{Client, Disturbance, PATIENCE, eventually};
 use serde_json::json;
 
 use crate::support::cluster::{Cluster, told};
 
 /// Waits until a user has exactly these messages, in this order.
 async fn has(client: &Client, conversation: &str, expected: &[String]) {
-    eventually("all is there, once and in order", || async {
-        (client.read(conversation).await == expected).then_some(())
-    })
-    .await;
+    let started = Instant::now();
+    loop {
+        let found = client.read(conversation).await;
+        if found == expected {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "found {found:?}, expected {expected:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 async fn status(client: &Client, message: &serde_json::Value) -> String {
@@ -132,4 +137,35 @@ async fn a_lease_of_a_replica_that_is_five_minutes_ahead_runs_out_all_the_same()
     alice.send("bob@app-b", "2").await;
     expected.push("2".to_owned());
     has(&bob, conversation, &expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_reads_as_it_was_written_though_a_replica_is_five_minutes_ahead() {
+    let Some(library) = crate::support::faketime::library() else { return };
+    let fast = Cluster::start_with(|second| {
+        second.set("LD_PRELOAD", &library);
+        second.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        second.set("FAKETIME", "+5m");
+    });
+    let Some(cluster) = fast.await else { return };
+    let here = cluster.pair.a.client().join("alice").await;
+    let there = cluster.there(&here);
+    cluster.pair.a.client().join("anna").await;
+    let bob = cluster.pair.b.client().join("bob").await;
+    // With somebody of this app, and with somebody of the other.
+    for to in ["anna", "bob@app-b"] {
+        let mut expected = Vec::new();
+        let mut conversation = String::new();
+        for number in 0..20 {
+            let client = if number % 2 == 0 { &here } else { &there };
+            let sent = client.send(to, &number.to_string()).await;
+            conversation = sent["conversation"].as_str().unwrap().to_owned();
+            expected.push(number.to_string());
+        }
+        assert_eq!(here.read(&conversation).await, expected);
+        assert_eq!(there.read(&conversation).await, expected);
+        if to == "bob@app-b" {
+            has(&bob, &conversation, &expected).await;
+        }
+    }
 }

@@ -84,7 +84,11 @@ impl Outgoing {
 }
 
 async fn store_rows(conn: &mut Conn, rows: &[Arc<NewRow>], clock: &Clock) -> Result<Vec<Message>> {
-    // The moment is taken here, in the order of the writes, so that a conversation reads as it was stored.
+    // The moment is taken here, in the order of the writes, so that a conversation reads as it was stored; after all that
+    // another replica has written, whose clock may be ahead.
+    if conn.is_postgres() {
+        clock.raise(relay::last_moment(conn).await?);
+    }
     let stored = |row: &Arc<NewRow>| {
         let status = if row.peers.is_empty() { Status::Relayed } else { Status::Queued };
         Stored { created_at: clock.now(), status }

@@ -69,10 +69,14 @@ impl Lease {
             (Err(None), _) => Known::Nothing,
         };
         *self.known() = lease;
-        Ok(match lease {
-            Known::Own { fence, .. } => Some(fence),
-            Known::Other { .. } | Known::Nothing => None,
-        })
+        match (known, lease) {
+            (_, Known::Own { fence, .. }) => return Ok(Some(fence)),
+            (Known::Own { .. }, _) => {
+                tracing::warn!(peer = %self.peer, "the lease has gone to another process");
+            }
+            _ => {}
+        }
+        Ok(None)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -7,7 +7,7 @@ use shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::give_up::Waits;
-use crate::db::{Conn, Db, Insert, Result, Row};
+use crate::db::{Conn, Insert, Result, Row};
 use crate::messages::{self, state_columns};
 
 /// What an event tells of.
@@ -147,10 +147,13 @@ pub async fn append_user(
     Ok(())
 }
 
-/// The moment of the last event that this app has written for anybody.
-pub async fn last_moment(db: &Db) -> Result<Timestamp> {
-    const SELECT: &str = "SELECT COALESCE(max(last_at), 0) FROM streams";
-    db.read().await?.sql(SELECT).one(Row::time).await
+/// The latest moment that this app has written for a peer or at the end of its log, by the clock of whichever of its
+/// processes wrote it.
+pub async fn last_moment(conn: &mut Conn) -> Result<Timestamp> {
+    const SELECT: &str = "SELECT COALESCE(max(moment), 0) FROM (SELECT last_at AS moment FROM streams
+        UNION ALL SELECT * FROM (SELECT created_at FROM event_log ORDER BY seq DESC LIMIT 1) AS newest
+        ) AS written";
+    conn.sql(SELECT).one(Row::time).await
 }
 
 /// The latest moment that an event for a peer carries; the beginning of time if there has never been one.
