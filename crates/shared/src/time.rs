@@ -1,6 +1,7 @@
 //! Moments, and the one place they come from.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -40,8 +41,34 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Its text, of the years from 0 to 9999; `None` for others.
+    fn plain(self) -> Option<[u8; 27]> {
+        let moment = jiff::Timestamp::from_microsecond(self.0).ok()?;
+        let utc = jiff::tz::Offset::UTC.to_datetime(moment);
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let mut put = |places: Range<usize>, mut number: u32| {
+            for digit in text[places].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+                number /= 10;
+            }
+        };
+        put(0..4, utc.year().try_into().ok()?);
+        put(5..7, utc.month().try_into().ok()?);
+        put(8..10, utc.day().try_into().ok()?);
+        put(11..13, utc.hour().try_into().ok()?);
+        put(14..16, utc.minute().try_into().ok()?);
+        put(17..19, utc.second().try_into().ok()?);
+        put(20..26, u32::try_from(utc.subsec_nanosecond()).ok()? / 1000);
+        Some(text)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(text) = self.plain() {
+            return f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?);
+        }
         let moment = jiff::Timestamp::from_microsecond(self.0).map_err(|_| fmt::Error)?;
         write!(f, "{moment:.6}")
     }
@@ -57,7 +84,11 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        // A page of messages has dozens of them, and the way through a formatter takes most of their time.
+        match self.plain().as_ref().map(|text| str::from_utf8(text)) {
+            Some(Ok(text)) => serializer.serialize_str(text),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 
@@ -136,6 +167,21 @@ mod tests {
         let whole = Timestamp::from_micros(1_769_860_800_000_000);
         assert_eq!(whole.to_string(), "2026-01-31T12:00:00.000000Z");
         assert_eq!("2026-01-31T13:00:00+01:00".parse::<Timestamp>().unwrap(), whole);
+    }
+
+    #[test]
+    fn the_text_is_that_of_the_library() {
+        let edges =
+            [i64::MIN, i64::MAX, 0, -1, 1, 253_402_300_799_999_999, 253_402_207_200_999_999];
+        let ends = [-377_705_023_201_000_000, -62_167_219_200_000_001, -62_167_219_200_000_000];
+        let steps = (0..100_000).map(|n| n * 2_534_023_007_999 - 3_777_050_232_010);
+        for micros in edges.into_iter().chain(ends).chain(steps) {
+            let Ok(moment) = jiff::Timestamp::from_microsecond(micros) else { continue };
+            let text = Timestamp::from_micros(micros).to_string();
+            assert_eq!(text, format!("{moment:.6}"), "{micros}");
+            let json = serde_json::to_string(&Timestamp::from_micros(micros)).unwrap();
+            assert_eq!(json, format!("\"{text}\""));
+        }
     }
 
     #[test]

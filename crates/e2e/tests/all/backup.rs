@@ -357,7 +357,8 @@ async fn a_peer_speaks_for_users_of_this_app_only_after_a_restore_and_cannot_inv
     });
     begin.await.unwrap();
     let select = "SELECT id FROM restores WHERE peer = 'app-b'";
-    let restore: uuid::Uuid = db.read().await.unwrap().sql(select).one(Row::take).await.unwrap();
+    let restore: uuid::Uuid =
+        db.read().await.unwrap().sql(select).one(|row| row.take()).await.unwrap();
     db.close().await;
     let other_ring = shared::encryption::Keyring::generate_key();
     assert_eq!(deliver(3, told(alice, "what was lost")).await, "stored");

@@ -70,7 +70,7 @@ pub async fn create(conn: &mut Conn, new: &NewAccount) -> Result<(), Problem> {
         (user_id, email_hash, email, email_key_id, password_hash, role, created_at, added_by)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     // Looked up first, as PostgreSQL ends the transaction at a failed insert; the constraint decides a race.
-    if conn.sql(TAKEN).bind(new.email_hash.clone()).one(Row::take::<i64>).await? > 0 {
+    if conn.sql(TAKEN).bind(new.email_hash.clone()).one(|row| row.take::<i64>()).await? > 0 {
         return Err(email_taken());
     }
     if !users::insert_local(conn, &new.card, new.created_at).await? {
@@ -112,7 +112,7 @@ pub async fn set_email(
     const UPDATE: &str = "UPDATE accounts SET email_hash = $2, email = $3, email_key_id = $4
         WHERE user_id = $1";
     let taken = conn.sql(TAKEN).bind(hash.to_vec()).bind(owner.uuid());
-    if taken.one(Row::take::<i64>).await? > 0 {
+    if taken.one(|row| row.take::<i64>()).await? > 0 {
         return Err(email_taken());
     }
     let updated = conn
@@ -159,7 +159,7 @@ pub async fn lock_admins(conn: &mut Conn) -> Result<Vec<UserId>> {
         WHERE a.role = 1 AND u.is_active ORDER BY a.user_id";
     // On SQLite nobody else writes meanwhile.
     let lock = if conn.is_postgres() { " FOR UPDATE" } else { "" };
-    conn.sql_built(format!("{SELECT}{lock}")).all(Row::id).await
+    conn.sql_built(format!("{SELECT}{lock}")).all(|row| row.id()).await
 }
 
 macro_rules! select_account {
@@ -308,7 +308,7 @@ pub async fn knows_place(
     const SELECT: &str = "SELECT count(*) FROM known_places
         WHERE user_id = $1 AND place = $2 AND used_at > $3";
     let query = conn.sql(SELECT).bind(user).bind(place.to_vec()).bind(now.before(KNOWN).micros());
-    Ok(query.one(Row::take::<i64>).await? > 0)
+    Ok(query.one(|row| row.take::<i64>()).await? > 0)
 }
 
 /// An account is used from a place; those where it has not been for long are forgotten.
@@ -329,7 +329,7 @@ pub async fn know_place_of(
     now: Timestamp,
 ) -> Result<()> {
     const SELECT: &str = "SELECT user_id FROM sessions WHERE id = $1";
-    let user = conn.sql(SELECT).bind(session.uuid()).one(Row::id).await?;
+    let user = conn.sql(SELECT).bind(session.uuid()).one(|row| row.id()).await?;
     know_place(conn, user, place, now).await
 }
 
@@ -403,7 +403,7 @@ pub async fn end_sessions(
     // No session has the nil id.
     let but = but.map_or(Uuid::nil(), SessionId::uuid);
     let query = conn.sql(UPDATE).bind(owner.uuid()).bind(now.micros()).bind(but);
-    query.all(Row::id).await
+    query.all(|row| row.id()).await
 }
 
 /// The living sessions of a user, the latest first.
@@ -435,13 +435,13 @@ pub async fn set_password(conn: &mut Conn, owner: UserId, hash: &str) -> Result<
 /// The session of a refresh token, spent or not, ended or not.
 pub async fn session_of(conn: &mut Conn, hash: &[u8]) -> Result<Option<SessionId>> {
     const SELECT: &str = "SELECT session_id FROM refresh_tokens WHERE hash = $1";
-    conn.sql(SELECT).bind(hash.to_vec()).optional(Row::id).await
+    conn.sql(SELECT).bind(hash.to_vec()).optional(|row| row.id()).await
 }
 
 /// Whether a refresh token is there and has not been spent.
 pub async fn is_unspent(conn: &mut Conn, hash: &[u8]) -> Result<bool> {
     const SELECT: &str = "SELECT count(*) FROM refresh_tokens WHERE hash = $1 AND spent_at IS NULL";
-    Ok(conn.sql(SELECT).bind(hash.to_vec()).one(Row::take::<i64>).await? > 0)
+    Ok(conn.sql(SELECT).bind(hash.to_vec()).one(|row| row.take::<i64>()).await? > 0)
 }
 
 /// What using a refresh token comes to.

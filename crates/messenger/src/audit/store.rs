@@ -42,7 +42,7 @@ pub async fn insert(
 /// How many entries there are, of one action or, if that is empty, of all.
 pub async fn count(conn: &mut Conn, action: &str) -> Result<i64> {
     const COUNT: &str = "SELECT count(*) FROM audit WHERE $1 = '' OR action = $1";
-    conn.sql(COUNT).bind(action.to_owned()).one(Row::take).await
+    conn.sql(COUNT).bind(action.to_owned()).one(|row| row.take()).await
 }
 
 /// Some of them, the newest first.

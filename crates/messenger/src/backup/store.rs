@@ -97,7 +97,7 @@ fn bind<'c>(query: Query<'c>, kind: Kind, cell: &Value) -> Result<Query<'c>> {
 
 /// The number of migrations that have been applied.
 pub async fn schema(conn: &mut Conn) -> Result<i64> {
-    conn.sql("SELECT count(*) FROM _sqlx_migrations WHERE success").one(Row::take).await
+    conn.sql("SELECT count(*) FROM _sqlx_migrations WHERE success").one(|row| row.take()).await
 }
 
 /// Whether there is anything in the database that somebody would miss.
@@ -105,7 +105,7 @@ pub async fn is_occupied(conn: &mut Conn) -> Result<bool> {
     const SELECT: &str = "SELECT (SELECT count(*) FROM (SELECT id FROM users LIMIT 1) u)
         + (SELECT count(*) FROM (SELECT id FROM conversations LIMIT 1) c)
         + (SELECT count(*) FROM (SELECT id FROM messages LIMIT 1) m)";
-    Ok(conn.sql(SELECT).one(Row::take::<i64>).await? > 0)
+    Ok(conn.sql(SELECT).one(|row| row.take::<i64>()).await? > 0)
 }
 
 /// Empties a table.
@@ -148,7 +148,7 @@ pub async fn end_sessions(conn: &mut Conn, now: Timestamp) -> Result<()> {
 /// The peers that this app has ever sent something to, or had something from.
 pub async fn peers(conn: &mut Conn) -> Result<Vec<String>> {
     const SELECT: &str = "SELECT peer FROM streams UNION SELECT origin FROM positions ORDER BY 1";
-    conn.sql(SELECT).all(Row::take).await
+    conn.sql(SELECT).all(|row| row.take()).await
 }
 
 /// Begins a new stream to a peer: the numbers of the old one have been used for something else since.

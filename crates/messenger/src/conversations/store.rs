@@ -82,7 +82,7 @@ pub async fn merge_founding(
 /// When a conversation began.
 pub async fn began_at(conn: &mut Conn, id: ConversationId) -> Result<Option<Timestamp>> {
     const SELECT: &str = "SELECT created_at FROM conversations WHERE id = $1";
-    conn.sql(SELECT).bind(id.uuid()).optional(Row::time).await
+    conn.sql(SELECT).bind(id.uuid()).optional(|row| row.time()).await
 }
 
 /// What membership tells of a conversation: its kind, when it was ended, and who takes or took part.
@@ -226,7 +226,7 @@ macro_rules! listed {
 /// How many conversations a user is shown.
 pub async fn count_of_user(conn: &mut Conn, user: UserId) -> Result<i64> {
     const COUNT: &str = concat!("SELECT count(*) ", listed!());
-    conn.sql(COUNT).bind(user.uuid()).one(Row::take).await
+    conn.sql(COUNT).bind(user.uuid()).one(|row| row.take()).await
 }
 
 /// By what the list of conversations is ordered: by a moment of theirs, as things were at another moment, which is that

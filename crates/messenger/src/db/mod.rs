@@ -200,7 +200,7 @@ impl Db {
             Self::Sqlite { .. } => SQLITE.iter().count(),
             Self::Postgres { .. } => POSTGRES.iter().count(),
         };
-        let applied: i64 = self.read().await?.sql(APPLIED).one(Row::take).await?;
+        let applied: i64 = self.read().await?.sql(APPLIED).one(|row| row.take()).await?;
         if usize::try_from(applied).is_ok_and(|applied| applied >= expected) {
             Ok(())
         } else {

@@ -1,6 +1,5 @@
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt::Write;
-use std::mem;
 
 use futures::TryStreamExt;
 use sqlx::postgres::{PgArguments, PgRow};
@@ -154,7 +153,7 @@ impl Query<'_> {
                 let query = sqlx::query_with(text, args);
                 let answer = timeout(WITHIN, query.fetch_all(remote.live()?)).await;
                 let rows = remote.heard(answer)?;
-                rows.into_iter().map(|row| map(&Row::new(Inner::Postgres(row)))).collect()
+                rows.iter().map(|row| map(&row.into())).collect()
             }
             (Conn::SqliteWriter(link), Args::Sqlite(values)) => {
                 link.rows(text.as_str(), &values, map)
@@ -188,7 +187,7 @@ impl Query<'_> {
                         }
                     };
                     let Some(row) = next else { return Ok(()) };
-                    if !take(&Row::new(Inner::Postgres(row)))? {
+                    if !take(&Row::from(&row))? {
                         return Ok(());
                     }
                 }
@@ -215,51 +214,44 @@ impl Query<'_> {
     }
 }
 
-enum Inner {
-    Sqlite(RefCell<Vec<Value>>),
-    Postgres(PgRow),
+enum Inner<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r PgRow),
 }
 
-/// A row, read column by column from the left, each once.
-pub struct Row {
-    inner: Inner,
+/// A row, read column by column from the left.
+pub struct Row<'r> {
+    inner: Inner<'r>,
     next: Cell<usize>,
 }
 
-impl Row {
-    fn new(inner: Inner) -> Self {
-        Self { inner, next: Cell::new(0) }
+impl<'r> From<&'r rusqlite::Row<'r>> for Row<'r> {
+    fn from(row: &'r rusqlite::Row<'r>) -> Self {
+        Self { inner: Inner::Sqlite(row), next: Cell::new(0) }
     }
+}
 
-    /// A row of SQLite, to be filled with one after the other.
-    pub(super) fn empty(columns: usize) -> Self {
-        Self::new(Inner::Sqlite(RefCell::new(Vec::with_capacity(columns))))
+impl<'r> From<&'r PgRow> for Row<'r> {
+    fn from(row: &'r PgRow) -> Self {
+        Self { inner: Inner::Postgres(row), next: Cell::new(0) }
     }
+}
 
-    /// Puts the values of a row of SQLite in the place of the last one's.
-    pub(super) fn refill(&mut self, row: &rusqlite::Row) -> Result<()> {
-        self.next.set(0);
-        let Inner::Sqlite(values) = &mut self.inner else { return Ok(()) };
-        let values = values.get_mut();
-        values.clear();
-        for column in 0..row.as_ref().column_count() {
-            values.push(Value::read(row.get_ref(column)?)?);
-        }
-        Ok(())
-    }
-
+impl Row<'_> {
     /// The next column.
     pub fn take<T: Load>(&self) -> Result<T> {
         let index = self.next.get();
         self.next.set(index + 1);
-        match &self.inner {
+        match self.inner {
             Inner::Postgres(row) => Ok(row.try_get(index)?),
-            Inner::Sqlite(values) => {
-                let value = values.borrow_mut().get_mut(index).map(mem::take);
-                let wrong = || Error::Value(format!("column {index} is of another type"));
-                value.and_then(T::load).ok_or_else(wrong)
-            }
+            Inner::Sqlite(row) => T::load(row.get_ref(index)?)
+                .ok_or_else(|| Error::Value(format!("column {index} is of another type"))),
         }
+    }
+
+    /// Leaves some columns out.
+    pub fn skip(&self, columns: usize) {
+        self.next.set(self.next.get() + columns);
     }
 
     /// The next column as an identifier.

@@ -87,11 +87,9 @@ impl Link {
         for (value, index) in values.iter().zip(1usize..) {
             statement.raw_bind_parameter(index, value)?;
         }
-        let mut row = Row::empty(statement.column_count());
         let mut rows = statement.raw_query();
-        while let Some(next) = rows.next()? {
-            row.refill(next)?;
-            if !take(&row)? {
+        while let Some(row) = rows.next()? {
+            if !take(&row.into())? {
                 break;
             }
         }
@@ -242,7 +240,7 @@ mod tests {
         let (_folder, link) = numbers();
         for (after, limit) in [(0, 1), (10, 20), (999, 20), (5, 1000)] {
             let values = [Value::Integer(after), Value::Integer(limit)];
-            let rows = link.rows(PAGE, &values, Row::take::<i64>).unwrap();
+            let rows = link.rows(PAGE, &values, |row| row.take::<i64>()).unwrap();
             assert_eq!(rows.first(), Some(&(after + 1)));
         }
         let statement = link.connection.prepare_cached(PAGE).unwrap();
@@ -255,7 +253,7 @@ mod tests {
         let (_folder, link) = numbers();
         assert!(link.execute("DELETE FROM numbers", &[]).is_err());
         assert!(link.execute("CREATE TABLE others (n INTEGER)", &[]).is_err());
-        let count = link.rows("SELECT count(*) FROM numbers", &[], Row::take::<i64>);
+        let count = link.rows("SELECT count(*) FROM numbers", &[], |row| row.take::<i64>());
         assert_eq!(count.unwrap(), [1000]);
     }
 
@@ -266,9 +264,9 @@ mod tests {
             WHERE b.n + a.n > 0) = 1000 ORDER BY a.n";
         let (_folder, link) = numbers();
         let read = tokio::spawn(async move {
-            let long = link.read(LONG, &[], Row::take::<i64>).unwrap();
+            let long = link.read(LONG, &[], |row| row.take::<i64>()).unwrap();
             assert_eq!(link.patience.load(Ordering::Relaxed).min(0), 0, "it has run out again");
-            let short = link.read("SELECT n FROM numbers", &[], Row::take::<i64>).unwrap();
+            let short = link.read("SELECT n FROM numbers", &[], |row| row.take::<i64>()).unwrap();
             (long, short, link.patience.load(Ordering::Relaxed))
         });
         let (long, short, left) = read.await.unwrap();

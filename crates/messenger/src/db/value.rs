@@ -3,12 +3,9 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use sqlx::{Decode, Encode, Postgres, Type};
 use uuid::Uuid;
 
-use super::{Error, Result};
-
 /// A value as SQLite holds it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub enum Value {
-    #[default]
     Null,
     Integer(i64),
     /// Sixteen bytes, which most often are an id.
@@ -26,25 +23,7 @@ pub trait Bind: for<'q> Encode<'q, Postgres> + Type<Postgres> + 'static {
 /// What both databases can give back.
 pub trait Load: for<'r> Decode<'r, Postgres> + Type<Postgres> + 'static {
     /// What a value of SQLite stands for; `None` if it is of another type.
-    fn load(value: Value) -> Option<Self>;
-}
-
-impl Value {
-    pub(super) fn read(value: ValueRef) -> Result<Self> {
-        let text = |text: &[u8]| {
-            String::from_utf8(text.to_vec()).map_err(|error| Error::Value(error.to_string()))
-        };
-        Ok(match value {
-            ValueRef::Null => Self::Null,
-            ValueRef::Integer(number) => Self::Integer(number),
-            ValueRef::Text(bytes) => Self::Text(text(bytes)?),
-            ValueRef::Blob(bytes) => match bytes.try_into() {
-                Ok(id) => Self::Id(id),
-                Err(_) => Self::Bytes(bytes.to_vec()),
-            },
-            ValueRef::Real(_) => return Err(Error::Value("a fraction".to_owned())),
-        })
-    }
+    fn load(value: ValueRef) -> Option<Self>;
 }
 
 impl ToSql for Value {
@@ -68,9 +47,9 @@ macro_rules! integers {
         }
 
         impl Load for $type {
-            fn load(value: Value) -> Option<Self> {
+            fn load(value: ValueRef) -> Option<Self> {
                 match value {
-                    Value::Integer(number) => number.try_into().ok(),
+                    ValueRef::Integer(number) => number.try_into().ok(),
                     _ => None,
                 }
             }
@@ -87,7 +66,7 @@ impl Bind for bool {
 }
 
 impl Load for bool {
-    fn load(value: Value) -> Option<Self> {
+    fn load(value: ValueRef) -> Option<Self> {
         i64::load(value).map(|number| number != 0)
     }
 }
@@ -105,11 +84,8 @@ impl Bind for String {
 }
 
 impl Load for String {
-    fn load(value: Value) -> Option<Self> {
-        match value {
-            Value::Text(text) => Some(text),
-            _ => None,
-        }
+    fn load(value: ValueRef) -> Option<Self> {
+        value.as_str().ok().map(str::to_owned)
     }
 }
 
@@ -120,12 +96,8 @@ impl Bind for Vec<u8> {
 }
 
 impl Load for Vec<u8> {
-    fn load(value: Value) -> Option<Self> {
-        match value {
-            Value::Bytes(bytes) => Some(bytes),
-            Value::Id(id) => Some(id.to_vec()),
-            _ => None,
-        }
+    fn load(value: ValueRef) -> Option<Self> {
+        value.as_blob().ok().map(<[u8]>::to_vec)
     }
 }
 
@@ -136,11 +108,8 @@ impl Bind for Uuid {
 }
 
 impl Load for Uuid {
-    fn load(value: Value) -> Option<Self> {
-        match value {
-            Value::Id(id) => Some(Self::from_bytes(id)),
-            _ => None,
-        }
+    fn load(value: ValueRef) -> Option<Self> {
+        Self::from_slice(value.as_blob().ok()?).ok()
     }
 }
 
@@ -151,9 +120,9 @@ impl<T: Bind> Bind for Option<T> {
 }
 
 impl<T: Load> Load for Option<T> {
-    fn load(value: Value) -> Option<Self> {
+    fn load(value: ValueRef) -> Option<Self> {
         match value {
-            Value::Null => Some(None),
+            ValueRef::Null => Some(None),
             value => T::load(value).map(Some),
         }
     }

@@ -32,7 +32,7 @@ pub async fn forget(conn: &mut Conn, key: KeyId) -> Result<()> {
 pub async fn message_exists(conn: &mut Conn, key: KeyId) -> Result<bool> {
     const SELECT: &str =
         "SELECT count(*) FROM (SELECT id FROM messages WHERE key_id = $1 LIMIT 1) m";
-    Ok(conn.sql(SELECT).bind(key.number()).one(Row::take::<i64>).await? > 0)
+    Ok(conn.sql(SELECT).bind(key.number()).one(|row| row.take::<i64>()).await? > 0)
 }
 
 /// Whether a message, a field of an account or a secret is sealed with a key.
@@ -45,7 +45,7 @@ pub async fn is_in_use(conn: &mut Conn, key: KeyId) -> Result<bool> {
         return Ok(true);
     }
     for select in [FIELDS, SECRETS] {
-        if conn.sql(select).bind(key.number()).one(Row::take::<i64>).await? > 0 {
+        if conn.sql(select).bind(key.number()).one(|row| row.take::<i64>()).await? > 0 {
             return Ok(true);
         }
     }
@@ -86,14 +86,14 @@ pub async fn terms(conn: &mut Conn, key: KeyId) -> Result<i64> {
     const SELECT: &str = "SELECT count(*) FROM messages
         WHERE terms IS NOT NULL AND substr(terms, 2, 4) = $1";
     let name = u32::try_from(key.number()).unwrap_or(0).to_be_bytes();
-    conn.sql(SELECT).bind(name.to_vec()).one(Row::take).await
+    conn.sql(SELECT).bind(name.to_vec()).one(|row| row.take()).await
 }
 
 /// How many stored answers, and events that were set aside, hold a token of a key.
 pub async fn answers(conn: &mut Conn, key: KeyId) -> Result<i64> {
     const SELECT: &str = "SELECT (SELECT count(*) FROM idempotency_keys WHERE response LIKE $1)
         + (SELECT count(*) FROM parked WHERE body LIKE $1)";
-    conn.sql(SELECT).bind(format!("%\"{key}:%")).one(Row::take).await
+    conn.sql(SELECT).bind(format!("%\"{key}:%")).one(|row| row.take()).await
 }
 
 /// Messages that are sealed with another key than `sealing`, by their keys and ids, after a place in that order.

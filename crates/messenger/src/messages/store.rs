@@ -6,11 +6,12 @@ use shared::relay::MessageState;
 use shared::time::Timestamp;
 use uuid::Uuid;
 
-use super::filter::{Filter, unread};
+use super::filter::{Conditions, Filter, unread};
 use super::outgoing::{NewRow, Stored};
 use crate::db::{Conn, Insert, Result, Row, Statement};
 use crate::http::Window;
-use crate::{search, users};
+use crate::search;
+use crate::users::Cards;
 
 static INSERT: Insert = Insert::new(
     "INSERT INTO messages (id, conversation_id, sender_id, parent_id, content, key_id, revision,
@@ -78,7 +79,7 @@ pub async fn merge(conn: &mut Conn, states: &[MessageState]) -> Result<Vec<Messa
                     .bind(0i16)
                     .bind(content.and(state.terms.as_ref()).map(|terms| terms.packed().to_vec()))
             },
-            Row::id,
+            |row| row.id(),
         )
         .await?;
     search::enqueue(conn, &states.iter().map(|state| state.id).collect::<Vec<_>>()).await?;
@@ -247,14 +248,20 @@ pub struct Listed {
     pub delivered: bool,
 }
 
-fn listed(row: &Row) -> Result<Listed> {
+/// Reads the rows of a list.
+fn listing() -> impl Fn(&Row) -> Result<Listed> {
+    let senders = Cards::default();
+    move |row| listed(row, &senders)
+}
+
+fn listed(row: &Row, senders: &Cards) -> Result<Listed> {
     let (id, conversation) = (row.id()?, row.id()?);
     let parent = row.take::<Option<Uuid>>()?.map(MessageId::from);
     let (token, revision) = (token(row)?, row.take()?);
     let (created_at, edited_at, deleted_at) = (row.time()?, row.maybe_time()?, row.maybe_time()?);
     let (status, status_reason) = (row.number()?, row.take()?);
     let reply_count = row.take()?;
-    let sender = users::card(row)?;
+    let sender = senders.read(row)?;
     let origin = sender.app.clone();
     let content = token.map(|token| SealedContent::new(id, sender.id, revision, token));
     let message = Message {
@@ -286,7 +293,7 @@ pub async fn by_ids(conn: &mut Conn, ids: &[MessageId], user: UserId) -> Result<
         return Ok(Vec::new());
     }
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    conn.sql_in(SELECT, &[user.uuid()], &ids).all(listed).await
+    conn.sql_in(SELECT, &[user.uuid()], &ids).all(listing()).await
 }
 
 /// A message, if the user may see it: they take part in its conversation, or did when it was written.
@@ -296,14 +303,14 @@ pub async fn find(conn: &mut Conn, id: MessageId, user: UserId) -> Result<Option
          JOIN participants p ON p.conversation_id = m.conversation_id AND p.user_id = $2
          WHERE m.id = $1 AND (p.left_at IS NULL OR m.created_at <= p.left_at)"
     );
-    conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).optional(listed).await
+    conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).optional(listing()).await
 }
 
 /// Whether a user takes or took part in a conversation.
 pub async fn takes_part(conn: &mut Conn, id: ConversationId, user: UserId) -> Result<bool> {
     const SELECT: &str =
         "SELECT count(*) FROM participants WHERE conversation_id = $1 AND user_id = $2";
-    Ok(conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).one(Row::take::<i64>).await? > 0)
+    Ok(conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).one(|row| row.take::<i64>()).await? > 0)
 }
 
 /// How many messages a filter leaves: a walk through that part of the index, conversation by conversation. As a join
@@ -316,7 +323,7 @@ pub async fn count(conn: &mut Conn, filter: &Filter) -> Result<i64> {
          FROM participants p WHERE {}",
         conditions.source, conditions.of_messages, conditions.of_participants
     );
-    statement.run(conn, text).one(Row::take).await
+    statement.run(conn, text).one(|row| row.take()).await
 }
 
 /// By what lists of messages are ordered.
@@ -324,35 +331,51 @@ pub type Key = (Timestamp, MessageId);
 
 /// Some of the messages that a filter leaves, each with whether the caller has read it.
 ///
-/// The first of each conversation are found in its index, and only as many as can stand on the page are compared. This
-/// is the one read whose text differs between the databases: SQLite has no `LATERAL`, and PostgreSQL would look at
-/// every message for an `IN` of this kind.
+/// Which ones they are is found in the index of each conversation, of which no more is read than can stand on the page;
+/// only those are then read whole. This is the one read whose text differs between the databases: SQLite has no
+/// `LATERAL`, so it looks up how far the page can reach into a conversation and reads up to there. The hits of a search
+/// come in no order, and are all compared.
 pub async fn page(conn: &mut Conn, filter: &Filter, window: &Window<Key>) -> Result<Vec<Listed>> {
-    const COLUMNS: &str = select_messages!("FROM participants p");
+    const COLUMNS: &str = select_messages!(
+        "FROM (SELECT p.conversation_id, p.user_id, p.left_at, p.read_at, p.read_until,
+            x.id AS message_id FROM participants p"
+    );
     let mut statement = Statement::on(conn);
-    let conditions = filter.conditions(&mut statement);
+    let Conditions { of_participants, of_messages, source } = filter.conditions(&mut statement);
     let ascending = filter.oldest_first != window.backwards;
     let (direction, beyond) = if ascending { ("ASC", ">") } else { ("DESC", "<") };
     let after = window.after.map_or(String::new(), |(at, id)| {
         let (at, id) = (statement.number(at.micros()), statement.id(id.uuid()));
         format!("AND (x.created_at, x.id) {beyond} ({at}, {id})")
     });
-    let end = statement.number(window.limit.saturating_add(window.offset));
-    let first = format!(
-        "FROM {} WHERE {} {after}
-         ORDER BY x.created_at {direction}, x.id {direction} LIMIT {end}",
-        conditions.source, conditions.of_messages
-    );
-    let each = if conn.is_postgres() {
-        format!("CROSS JOIN LATERAL (SELECT x.* {first}) m")
+    let order = format!("ORDER BY x.created_at {direction}, x.id {direction}");
+    let reach = window.limit.saturating_add(window.offset);
+    let places = if conn.is_postgres() {
+        let reach = statement.number(reach);
+        format!(
+            "CROSS JOIN LATERAL (SELECT x.id, x.created_at FROM {source}
+                WHERE {of_messages} {after} {order} LIMIT {reach}) x WHERE {of_participants}"
+        )
+    } else if filter.terms.is_some() {
+        format!("CROSS JOIN {source} WHERE {of_participants} AND {of_messages} {after}")
     } else {
-        format!("JOIN messages m ON m.id IN (SELECT x.id {first})")
+        let before = statement.number(reach - 1);
+        let (within, all) = if ascending { ("<=", i64::MAX) } else { (">=", i64::MIN) };
+        format!(
+            "CROSS JOIN {source} WHERE {of_participants} AND {of_messages} {after}
+                AND x.created_at {within} COALESCE((SELECT x.created_at FROM {source}
+                    WHERE {of_messages} {after} {order} LIMIT 1 OFFSET {before}), {all})"
+        )
     };
     let (limit, offset) = (statement.number(window.limit), statement.number(window.offset));
     let text = format!(
-        "{COLUMNS} {each} JOIN users u ON u.id = m.sender_id WHERE {}
-         ORDER BY m.created_at {direction}, m.id {direction} LIMIT {limit} OFFSET {offset}",
-        conditions.of_participants
+        "{COLUMNS} {places} {order} LIMIT {limit} OFFSET {offset}) p
+         JOIN messages m ON m.id = p.message_id JOIN users u ON u.id = m.sender_id"
     );
-    statement.run(conn, text).all(listed).await
+    let mut found = statement.run(conn, text).all(listing()).await?;
+    found.sort_unstable_by_key(|listed| (listed.message.created_at, listed.message.id));
+    if !ascending {
+        found.reverse();
+    }
+    Ok(found)
 }

@@ -105,7 +105,7 @@ pub struct Found {
 pub async fn count(conn: &mut Conn, filter: &Filter) -> Result<i64> {
     let mut statement = Statement::on(conn);
     let source = filter.source(&mut statement);
-    statement.run(conn, format!("SELECT count(*) FROM ({source}) e")).one(Row::take).await
+    statement.run(conn, format!("SELECT count(*) FROM ({source}) e")).one(|row| row.take()).await
 }
 
 /// Some of the entries that a filter leaves.
@@ -169,7 +169,7 @@ fn found(row: &Row) -> Result<Found> {
 pub async fn is_waiting(conn: &mut Conn, peer: &AppName, seq: i64) -> Result<bool> {
     const SELECT: &str = "SELECT count(*) FROM outbox WHERE peer = $1 AND seq = $2 AND kind <> $3";
     let query = conn.sql(SELECT).bind(peer.to_string()).bind(seq);
-    Ok(query.bind(EventKind::Void.number()).one(Row::take::<i64>).await? > 0)
+    Ok(query.bind(EventKind::Void.number()).one(|row| row.take::<i64>()).await? > 0)
 }
 
 /// A message that has failed.
@@ -209,5 +209,5 @@ pub async fn failures(
 pub async fn count_failures(conn: &mut Conn, peer: &AppName, reason: Option<&str>) -> Result<i64> {
     const COUNT: &str = "SELECT count(*) FROM failures WHERE app = $1 AND ($2 = '' OR reason = $2)";
     let query = conn.sql(COUNT).bind(peer.to_string());
-    query.bind(reason.unwrap_or_default().to_owned()).one(Row::take).await
+    query.bind(reason.unwrap_or_default().to_owned()).one(|row| row.take()).await
 }

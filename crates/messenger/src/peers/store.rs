@@ -52,7 +52,7 @@ pub async fn try_now(conn: &mut Conn, peers: &[AppName]) -> Result<()> {
 /// Until when a peer is left alone, if it is.
 pub async fn retry_at(conn: &mut Conn, peer: &AppName) -> Result<Option<Timestamp>> {
     const SELECT: &str = "SELECT retry_at FROM peers WHERE peer = $1";
-    let found = conn.sql(SELECT).bind(peer.to_string()).optional(Row::maybe_time).await?;
+    let found = conn.sql(SELECT).bind(peer.to_string()).optional(|row| row.maybe_time()).await?;
     Ok(found.flatten())
 }
 

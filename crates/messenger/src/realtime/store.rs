@@ -153,7 +153,7 @@ pub async fn newest(conn: &mut Conn) -> Result<Cursor> {
 pub async fn is_there(conn: &mut Conn, place: Cursor) -> Result<bool> {
     const SELECT: &str = "SELECT count(*) FROM event_log WHERE seq = $1 AND created_at = $2";
     let query = conn.sql(SELECT).bind(place.seq).bind(place.at.micros());
-    Ok(query.one(Row::take::<i64>).await? > 0)
+    Ok(query.one(|row| row.take::<i64>()).await? > 0)
 }
 
 /// Removes some of the oldest rows: those from before a moment, and those beyond a number of rows. The newest stays.
@@ -204,7 +204,7 @@ pub async fn spend_ticket(
 ) -> Result<Option<SessionId>> {
     const DELETE: &str = "DELETE FROM socket_tickets WHERE hash = $1 AND expires_at > $2
         RETURNING session_id";
-    conn.sql(DELETE).bind(hash.to_vec()).bind(now.micros()).optional(Row::id).await
+    conn.sql(DELETE).bind(hash.to_vec()).bind(now.micros()).optional(|row| row.id()).await
 }
 
 /// The sessions that have been ended since a moment, and whose they are.

@@ -119,7 +119,7 @@ pub async fn settle(conn: &mut Conn, told: &[(Uuid, Timestamp, Timestamp)]) -> R
     })
     .await?;
     let ids: Vec<Uuid> = told.iter().map(|(id, ..)| *id).collect();
-    conn.sql_in(MOVED, &[], &ids).all(Row::take).await
+    conn.sql_in(MOVED, &[], &ids).all(|row| row.take()).await
 }
 
 /// No event waits for these registers any more; their next move writes one.
@@ -150,7 +150,7 @@ pub async fn mark_read(
 /// Whether a user lets others know what they have read.
 pub async fn shows_reads(conn: &mut Conn, reader: UserId) -> Result<bool> {
     const SELECT: &str = "SELECT read_receipts FROM accounts WHERE user_id = $1";
-    Ok(conn.sql(SELECT).bind(reader.uuid()).optional(Row::take).await?.unwrap_or(false))
+    Ok(conn.sql(SELECT).bind(reader.uuid()).optional(|row| row.take()).await?.unwrap_or(false))
 }
 
 /// The moment of the newest message of each peer that has arrived here: of that peer, nothing earlier is to come.
@@ -269,5 +269,5 @@ pub async fn count(conn: &mut Conn, message: MessageId) -> Result<i64> {
     let mut statement = Statement::on(conn);
     let message = statement.id(message.uuid());
     let text = format!("SELECT count(*) {RECIPIENTS} WHERE m.id = {message}");
-    statement.run(conn, text).one(Row::take).await
+    statement.run(conn, text).one(|row| row.take()).await
 }

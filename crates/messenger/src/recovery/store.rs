@@ -32,7 +32,7 @@ pub async fn asked(conn: &mut Conn, peer: &AppName, id: Uuid) -> Result<()> {
 /// The moment of the backup, less a margin, until a peer has given back what has happened since.
 pub async fn since(conn: &mut Conn, peer: &AppName) -> Result<Option<Timestamp>> {
     const SELECT: &str = "SELECT since FROM restores WHERE peer = $1";
-    let since = conn.sql(SELECT).bind(peer.to_string()).optional(Row::time).await?;
+    let since = conn.sql(SELECT).bind(peer.to_string()).optional(|row| row.time()).await?;
     Ok(since.map(|since| since.before(MARGIN)))
 }
 
@@ -109,7 +109,7 @@ pub async fn leave(conn: &mut Conn, peer: &AppName) -> Result<()> {
 /// The users of this app that have changed since a moment.
 pub async fn users(conn: &mut Conn, own: &AppName, since: Timestamp) -> Result<Vec<Uuid>> {
     const SELECT: &str = "SELECT id FROM users WHERE app = $1 AND changed_at >= $2 ORDER BY id";
-    conn.sql(SELECT).bind(own.to_string()).bind(since.micros()).all(Row::take).await
+    conn.sql(SELECT).bind(own.to_string()).bind(since.micros()).all(|row| row.take()).await
 }
 
 /// The conversation after one, in the order of their ids, that somebody of a peer takes or took part in.
@@ -122,7 +122,7 @@ pub async fn next_conversation(
         FROM participants p JOIN users u ON u.id = p.user_id
         WHERE u.app = $1 AND p.conversation_id > $2 ORDER BY p.conversation_id LIMIT 1";
     let after = after.map_or(Uuid::nil(), ConversationId::uuid);
-    conn.sql(SELECT).bind(peer.to_string()).bind(after).optional(Row::id).await
+    conn.sql(SELECT).bind(peer.to_string()).bind(after).optional(|row| row.id()).await
 }
 
 /// What is being told of one conversation.
@@ -174,5 +174,5 @@ pub async fn registers(
         WHERE r.conversation_id = $1
             AND ((r.origin = $2 AND u.app = $3) OR (r.origin = $3 AND u.app = $2)) ORDER BY r.id";
     let query = conn.sql(SELECT).bind(conversation.uuid()).bind(own.to_string());
-    query.bind(peer.to_string()).all(Row::take).await
+    query.bind(peer.to_string()).all(|row| row.take()).await
 }

@@ -88,7 +88,7 @@ pub async fn append(conn: &mut Conn, peer: &AppName, events: &[NewEvent]) -> Res
         .bind(StreamId::mint(last.at).uuid())
         .bind(count)
         .bind(last.at.micros())
-        .one(Row::take)
+        .one(|row| row.take())
         .await?;
     let rows: Vec<_> = (last_seq - count + 1..).zip(events).collect();
     OUTBOX
@@ -153,13 +153,13 @@ pub async fn last_moment(conn: &mut Conn) -> Result<Timestamp> {
     const SELECT: &str = "SELECT COALESCE(max(moment), 0) FROM (SELECT last_at AS moment FROM streams
         UNION ALL SELECT * FROM (SELECT created_at FROM event_log ORDER BY seq DESC LIMIT 1) AS newest
         ) AS written";
-    conn.sql(SELECT).one(Row::time).await
+    conn.sql(SELECT).one(|row| row.time()).await
 }
 
 /// The latest moment that an event for a peer carries; the beginning of time if there has never been one.
 pub async fn last_written(conn: &mut Conn, peer: &AppName) -> Result<Timestamp> {
     const SELECT: &str = "SELECT last_at FROM streams WHERE peer = $1";
-    let found = conn.sql(SELECT).bind(peer.to_string()).optional(Row::time).await?;
+    let found = conn.sql(SELECT).bind(peer.to_string()).optional(|row| row.time()).await?;
     Ok(found.unwrap_or(Timestamp::from_micros(0)))
 }
 
@@ -278,7 +278,8 @@ pub async fn lease(
     const HELD: &str = "SELECT fence, until FROM leases WHERE peer = $1";
     let query = conn.sql(CLAIM).bind(peer.to_string()).bind(owner).bind(until.micros());
     let query = query.bind(run_out.map(|held| held.fence));
-    let taken = query.bind(run_out.map(|held| held.until.micros())).optional(Row::take).await?;
+    let taken =
+        query.bind(run_out.map(|held| held.until.micros())).optional(|row| row.take()).await?;
     if let Some(fence) = taken {
         return Ok(Ok(fence));
     }
@@ -291,7 +292,7 @@ pub async fn holds(conn: &mut Conn, peer: &AppName, owner: Uuid, fence: i64) -> 
     const SELECT: &str =
         "SELECT count(*) FROM leases WHERE peer = $1 AND owner = $2 AND fence = $3";
     let query = conn.sql(SELECT).bind(peer.to_string()).bind(owner).bind(fence);
-    Ok(query.one(Row::take::<i64>).await? > 0)
+    Ok(query.one(|row| row.take::<i64>()).await? > 0)
 }
 
 /// Gives a lease back, so that another process need not wait for its end.

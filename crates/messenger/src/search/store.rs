@@ -20,7 +20,7 @@ pub async fn enqueue(conn: &mut Conn, messages: &[MessageId]) -> Result<()> {
 /// Whether messages wait to be indexed.
 pub async fn is_behind(conn: &mut Conn) -> Result<bool> {
     const SELECT: &str = "SELECT count(*) FROM (SELECT seq FROM search_queue LIMIT 1) q";
-    Ok(conn.sql(SELECT).one(Row::take::<i64>).await? > 0)
+    Ok(conn.sql(SELECT).one(|row| row.take::<i64>()).await? > 0)
 }
 
 /// A message as the index holds it.
@@ -44,7 +44,7 @@ pub async fn index_some(conn: &mut Conn, limit: usize) -> Result<usize> {
         conn.sql(TURN).execute().await?;
     }
     let count = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut ids: Vec<Uuid> = conn.sql(TAKE).bind(count).all(Row::take).await?;
+    let mut ids: Vec<Uuid> = conn.sql(TAKE).bind(count).all(|row| row.take()).await?;
     let taken = ids.len();
     if taken == 0 {
         return Ok(0);
@@ -215,13 +215,13 @@ pub fn found(
 pub async fn without_terms(conn: &mut Conn) -> Result<i64> {
     const SELECT: &str =
         "SELECT count(*) FROM messages WHERE content IS NOT NULL AND terms IS NULL";
-    conn.sql(SELECT).one(Row::take).await
+    conn.sql(SELECT).one(|row| row.take()).await
 }
 
 /// How many messages have a text.
 pub async fn with_text(conn: &mut Conn) -> Result<i64> {
     const SELECT: &str = "SELECT count(*) FROM messages WHERE content IS NOT NULL";
-    conn.sql(SELECT).one(Row::take).await
+    conn.sql(SELECT).one(|row| row.take()).await
 }
 
 /// A message whose terms are to be made anew.

@@ -18,7 +18,7 @@ pub use directory::Directory;
 pub use merge::{hear, merge};
 pub use query::{NoOrder, Order, UserQuery};
 pub use store::{
-    adopt, by_id, by_name, card, count, insert_local, page, set_active, set_card, state,
+    Cards, adopt, by_id, by_name, card, count, insert_local, page, set_active, set_card, state,
     state_by_name, take_in, touch, weigh,
 };
 

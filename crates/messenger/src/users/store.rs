@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use shared::address::AppName;
@@ -11,16 +13,41 @@ use super::query::{Place, UserQuery};
 use crate::db::{Conn, Error, Result, Row};
 use crate::http::Window;
 
+/// Columns of a card.
+const CARD: usize = 6;
+
 /// Reads `id, username, app, first_name, last_name, picture`.
 pub fn card(row: &Row) -> Result<UserCard> {
+    card_of(row.id()?, row)
+}
+
+fn card_of(id: UserId, row: &Row) -> Result<UserCard> {
     Ok(UserCard {
-        id: row.id()?,
+        id,
         username: row.parse()?,
         app: row.parse()?,
         first_name: Arc::from(row.take::<String>()?),
         last_name: Arc::from(row.take::<String>()?),
         picture: picture(row)?,
     })
+}
+
+/// The cards in the rows of a list, where most users stand many times: each is read once.
+#[derive(Default)]
+pub struct Cards(RefCell<HashMap<UserId, UserCard>>);
+
+impl Cards {
+    /// Reads what [`card`] reads.
+    pub fn read(&self, row: &Row) -> Result<UserCard> {
+        let id = row.id()?;
+        if let Some(known) = self.0.borrow().get(&id) {
+            row.skip(CARD - 1);
+            return Ok(known.clone());
+        }
+        let card = card_of(id, row)?;
+        self.0.borrow_mut().insert(id, card.clone());
+        Ok(card)
+    }
 }
 
 fn picture(row: &Row) -> Result<Option<PictureVersion>> {
@@ -123,7 +150,7 @@ pub async fn count(conn: &mut Conn, own: &AppName, query: &UserQuery) -> Result<
         .bind(query.role_number())
         .bind(active)
         .bind(other)
-        .one(Row::take)
+        .one(|row| row.take())
         .await
 }
 

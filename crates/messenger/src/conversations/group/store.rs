@@ -157,5 +157,5 @@ pub async fn write(
 pub async fn apps(conn: &mut Conn, id: ConversationId) -> Result<Vec<AppName>> {
     const SELECT: &str = "SELECT DISTINCT u.app FROM participants p
         JOIN users u ON u.id = p.user_id WHERE p.conversation_id = $1 AND p.left_at IS NULL";
-    conn.sql(SELECT).bind(id.uuid()).all(Row::parse).await
+    conn.sql(SELECT).bind(id.uuid()).all(|row| row.parse()).await
 }
