@@ -12,7 +12,7 @@ COPY web/ ./
 RUN npm run --silent build
 
 # ---- Both apps. What they depend on comes first, in a layer that stays until a manifest changes.
-FROM rust:1.95-slim-bookworm AS build
+FROM rust:1.95-bookworm AS build
 ARG PROFILE=release
 ENV CARGO_TERM_PROGRESS_WHEN=never CARGO_INCREMENTAL=0
 WORKDIR /src
