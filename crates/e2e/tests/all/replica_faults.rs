@@ -25,6 +25,17 @@ async fn status(client: &Client, message: &serde_json::Value) -> String {
     client.get(&path).await.expect(200).str("status")
 }
 
+/// A cluster whose second replica is five minutes ahead; `None` where that cannot be had.
+async fn with_a_fast_second() -> Option<Cluster> {
+    let library = crate::support::faketime::library()?;
+    let fast = Cluster::start_with(|second| {
+        second.set("LD_PRELOAD", &library);
+        second.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        second.set("FAKETIME", "+5m");
+    });
+    fast.await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_was_paused_beyond_its_lease_settles_nothing() {
     let Some(cluster) = Cluster::start().await else { return };
@@ -110,13 +121,7 @@ async fn a_replica_with_redis_out_of_reach_is_still_told_and_still_tells() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_of_a_replica_that_is_five_minutes_ahead_runs_out_all_the_same() {
-    let Some(library) = crate::support::faketime::library() else { return };
-    let fast = Cluster::start_with(|second| {
-        second.set("LD_PRELOAD", &library);
-        second.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        second.set("FAKETIME", "+5m");
-    });
-    let Some(mut cluster) = fast.await else { return };
+    let Some(mut cluster) = with_a_fast_second().await else { return };
     let alice = cluster.pair.a.client().join("alice").await;
     let bob = cluster.pair.b.client().join("bob").await;
     let there = cluster.there(&alice);
@@ -141,13 +146,7 @@ async fn a_lease_of_a_replica_that_is_five_minutes_ahead_runs_out_all_the_same()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_conversation_reads_as_it_was_written_though_a_replica_is_five_minutes_ahead() {
-    let Some(library) = crate::support::faketime::library() else { return };
-    let fast = Cluster::start_with(|second| {
-        second.set("LD_PRELOAD", &library);
-        second.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        second.set("FAKETIME", "+5m");
-    });
-    let Some(cluster) = fast.await else { return };
+    let Some(cluster) = with_a_fast_second().await else { return };
     let here = cluster.pair.a.client().join("alice").await;
     let there = cluster.there(&here);
     cluster.pair.a.client().join("anna").await;
