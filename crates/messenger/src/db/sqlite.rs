@@ -38,9 +38,10 @@ impl Link {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         // Otherwise a statement with `LIMIT $N` is planned anew each time that a value is bound to it.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        // The cache, in KiB, is each connection's own; what is not in it is most often in that of the system.
         connection.execute_batch(
             "PRAGMA foreign_keys = on; PRAGMA synchronous = full; PRAGMA temp_store = memory;
-             PRAGMA wal_autocheckpoint = 4000;",
+             PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -1024;",
         )?;
         connection.pragma_update(None, "query_only", only_reads)?;
         let patience = Arc::new(AtomicI64::new(i64::MAX));
