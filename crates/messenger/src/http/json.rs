@@ -10,6 +10,9 @@ use serde_json::error::Category;
 use shared::encryption::MAX_REQUEST;
 use shared::problem::Problem;
 
+/// Bytes for which a response has room from the first, so that a page need not move many times while it grows.
+const USUAL: usize = 8 * 1024;
+
 /// A JSON body, in or out; what does not fit the type becomes a problem that names the field and quotes nothing.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
@@ -72,8 +75,9 @@ pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.0) {
-            Ok(body) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body)
+        let mut body = Vec::with_capacity(USUAL);
+        match serde_json::to_writer(&mut body, &self.0) {
+            Ok(()) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body)
                 .into_response(),
             Err(error) => {
                 tracing::error!(%error, "a response does not serialise");

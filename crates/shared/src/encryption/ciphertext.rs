@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The public name of a key: the first 32 bits of a hash of it, eight hexadecimal digits as text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -146,13 +147,29 @@ impl fmt::Debug for Ciphertext {
 
 impl Serialize for Ciphertext {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        // In one piece, as a serializer takes a token in pieces through a formatter in several times the time.
+        serializer.serialize_str(&self.to_string())
     }
 }
 
 impl<'de> Deserialize<'de> for Ciphertext {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        deserializer.deserialize_str(FromText)
+    }
+}
+
+/// Takes a token over from where it stands.
+struct FromText;
+
+impl Visitor<'_> for FromText {
+    type Value = Ciphertext;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Ciphertext, E> {
+        text.parse().map_err(E::custom)
     }
 }
 

@@ -49,16 +49,20 @@ pub(super) enum Mismatch {
     Version,
 }
 
+/// What a plaintext of this place begins with.
+fn header(binding: &Binding) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[0] = VERSION;
+    header[1] = binding.kind;
+    header[2..18].copy_from_slice(binding.subject.as_bytes());
+    header[18..34].copy_from_slice(binding.sender.as_bytes());
+    header[34..].copy_from_slice(&binding.revision.to_be_bytes());
+    header
+}
+
 /// The plaintext to seal.
 pub(super) fn wrap(binding: &Binding, text: &str) -> Vec<u8> {
-    let mut plaintext = Vec::with_capacity(HEADER + text.len());
-    plaintext.push(VERSION);
-    plaintext.push(binding.kind);
-    plaintext.extend_from_slice(binding.subject.as_bytes());
-    plaintext.extend_from_slice(binding.sender.as_bytes());
-    plaintext.extend_from_slice(&binding.revision.to_be_bytes());
-    plaintext.extend_from_slice(text.as_bytes());
-    plaintext
+    [&header(binding), text.as_bytes()].concat()
 }
 
 /// The text of an opened plaintext, if it was sealed for this place.
@@ -66,11 +70,11 @@ pub(super) fn unwrap(binding: &Binding, mut plaintext: Vec<u8>) -> Result<String
     if plaintext.len() < HEADER || plaintext[0] != VERSION {
         return Err(Mismatch::Version);
     }
-    let text = plaintext.split_off(HEADER);
-    if plaintext != wrap(binding, "") {
+    if plaintext[..HEADER] != header(binding) {
         return Err(Mismatch::Moved);
     }
-    String::from_utf8(text).map_err(|_| Mismatch::Version)
+    plaintext.drain(..HEADER);
+    String::from_utf8(plaintext).map_err(|_| Mismatch::Version)
 }
 
 #[cfg(test)]
