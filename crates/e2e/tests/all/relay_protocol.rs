@@ -35,6 +35,7 @@ on_both_databases!(
     a_peer_tells_of_its_own_readers_alone_and_never_too_much,
     an_answer_to_a_message_elsewhere_is_refused,
     a_token_that_does_not_open_is_stored_and_shown_as_unreadable,
+    who_is_let_in_by_another_replica_is_not_refused_for_what_is_remembered,
 );
 
 async fn only_a_request_that_a_peer_has_signed_is_taken(database: Database) {
@@ -933,5 +934,38 @@ async fn a_token_that_does_not_open_is_stored_and_shown_as_unreadable(database: 
         .collect();
     codes.reverse();
     assert_eq!(codes, ["readable", "moved", "unknown_key", "moved"]);
+    world.pair.stop().await;
+}
+
+/// The other replica has taken in the event that lets Dave in, and this one the next, within the second for which it
+/// believes what it has read.
+async fn who_is_let_in_by_another_replica_is_not_refused_for_what_is_remembered(
+    database: Database,
+) {
+    let world = World::new(database).await;
+    let dave = user(&world.clock, "dave", "app-b");
+    let mut group = world.group(&[&world.card, &dave]);
+    let leave = json!({ "deed": "remove", "user": dave["id"] });
+    group["changes"].as_array_mut().unwrap().push(world.change(&world.bob, leave));
+    let said = |by: &Value| {
+        let mut message = world.message("in the group");
+        let (id, sender) = (message["id"].as_str().unwrap(), by["id"].as_str().unwrap());
+        message["content"] = json!(Token::seal(world.keys(), id, sender, 0, "hello").wire());
+        (message["sender"], message["conversation"]) = (by["id"].clone(), group["id"].clone());
+        message
+    };
+    let events =
+        vec![world.conversation_event(2, group.clone()), world.message_event(3, said(&world.bob))];
+    assert_eq!(outcomes(&world.deliver(events).await), ["stored"; 2]);
+    // From here on it is remembered.
+    let events = vec![world.message_event(4, said(&world.bob))];
+    assert_eq!(outcomes(&world.deliver(events).await), ["stored"]);
+    let mut sql = world.sql().await;
+    let id = sql.id(dave["id"].as_str().unwrap());
+    let events = vec![world.message_event(5, said(&dave))];
+    assert_eq!(outcomes(&world.deliver(events).await), ["not_a_participant"]);
+    sql.change(&format!("UPDATE participants SET left_at = NULL WHERE user_id = {id}")).await;
+    let events = vec![world.message_event(6, said(&dave))];
+    assert_eq!(outcomes(&world.deliver(events).await), ["stored"]);
     world.pair.stop().await;
 }

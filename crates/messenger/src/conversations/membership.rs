@@ -130,6 +130,11 @@ impl Memberships {
         self.cache.get(&id).await.flatten()
     }
 
+    /// Remembers what has been read of a conversation, and not been changed in the transaction that has read it.
+    pub async fn remember(&self, id: ConversationId, membership: Arc<Membership>) {
+        self.cache.insert(id, Some(membership)).await;
+    }
+
     /// Forgets a conversation that has just changed.
     pub async fn forget(&self, id: ConversationId) {
         self.cache.invalidate(&id).await;

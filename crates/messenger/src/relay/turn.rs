@@ -1,6 +1,6 @@
 //! What the events of one origin do, in their order.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,21 +136,46 @@ impl Turn<'_> {
     }
 
     async fn store_run(&self, conn: &mut Conn, run: Run, taken: &mut Taken) -> Result<(), Error> {
-        let messages = run.messages.iter().map(|said| said.state.conversation);
-        let receipts = run.receipts.iter().map(|said| said.state.conversation);
-        let ids: BTreeSet<ConversationId> = messages.chain(receipts).collect();
+        let messages = run.messages.iter().map(|said| (said.state.conversation, said.state.sender));
+        let receipts = run.receipts.iter().map(|said| (said.state.conversation, said.state.reader));
+        let mut actors: BTreeMap<ConversationId, BTreeSet<UserId>> = BTreeMap::new();
+        for (id, actor) in messages.chain(receipts) {
+            actors.entry(id).or_default().insert(actor);
+        }
         let mut memberships = HashMap::new();
-        for id in ids {
-            let changed = taken.conversations.contains(&id);
-            let remembered = if changed { None } else { self.app.memberships.remembered(id).await };
-            let membership = match remembered {
-                Some(membership) => Some(membership),
-                None => self.app.memberships.load(conn, &self.app.name, id).await?,
-            };
+        for (id, actors) in actors {
+            let membership = self.membership(conn, id, &actors, taken).await?;
             memberships.extend(membership.map(|membership| (id, membership)));
         }
         self.store_messages(conn, run.messages, &memberships, taken).await?;
         self.store_receipts(conn, run.receipts, &memberships, taken).await
+    }
+
+    /// Who takes part in a conversation. What is remembered may lack what another replica has just taken in, so it counts
+    /// only where all actors may act by it; whoever is refused is refused for what is stored.
+    async fn membership(
+        &self,
+        conn: &mut Conn,
+        id: ConversationId,
+        actors: &BTreeSet<UserId>,
+        taken: &Taken,
+    ) -> Result<Option<Arc<Membership>>, Error> {
+        let memberships = &self.app.memberships;
+        if taken.conversations.contains(&id) {
+            return memberships.load(conn, &self.app.name, id).await;
+        }
+        let may_act = |membership: &Arc<Membership>| {
+            membership.ended_at().is_none()
+                && actors.iter().all(|actor| membership.active(*actor).is_some())
+        };
+        if let Some(remembered) = memberships.remembered(id).await.filter(may_act) {
+            return Ok(Some(remembered));
+        }
+        let stored = memberships.load(conn, &self.app.name, id).await?;
+        if let Some(stored) = &stored {
+            memberships.remember(id, stored.clone()).await;
+        }
+        Ok(stored)
     }
 
     async fn store_receipts(
