@@ -13,7 +13,7 @@ use crate::users;
 
 static TWO: Insert = Insert::new(
     "INSERT INTO participants
-        (conversation_id, user_id, role, joined_at, changed_at, changed_app) VALUES",
+        (conversation_id, user_id, role, joined_at, changed_at, changed_app)",
     6,
     "ON CONFLICT (conversation_id, user_id) DO NOTHING",
 );

@@ -3,30 +3,52 @@ use std::sync::{Arc, OnceLock};
 
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
+use super::value::{Array, Bind, Value};
 use super::{Conn, Query, Result, Row};
 
-/// Rows per statement, at most; a power of two.
-const CHUNK: usize = 128;
-
-/// An `INSERT` of many rows at once.
+/// A statement that takes many rows at once, most often an `INSERT`.
 ///
-/// To PostgreSQL rows go out in chunks of a power of two, largest first, so that at most eight statements are ever
-/// prepared. To SQLite they go one by one: there is no way to save, and a statement of many rows is as large as they.
+/// To PostgreSQL they go as one array for each column, so that it is one statement and one answer however many they
+/// are. To SQLite they go one by one: there is no way to save, and a statement of many rows is as large as they.
 pub struct Insert {
     into: &'static str,
     columns: usize,
     then: &'static str,
-    /// For PostgreSQL, by the logarithm of the number of rows.
-    texts: [OnceLock<Arc<str>>; CHUNK.ilog2() as usize + 1],
-    /// For SQLite.
-    one: OnceLock<Arc<str>>,
+    postgres: OnceLock<Arc<str>>,
+    sqlite: OnceLock<Arc<str>>,
+}
+
+/// The values of a row on their way into a statement.
+#[derive(Default)]
+pub struct Cells {
+    row: Vec<Value>,
+    /// For each column of PostgreSQL what the rows before have in it.
+    columns: Vec<Array>,
+}
+
+impl Cells {
+    /// Adds the value of the next column.
+    #[must_use]
+    pub fn bind<T: Bind>(mut self, value: T) -> Self {
+        if self.columns.len() == self.row.len() {
+            self.columns.push(T::array());
+        }
+        self.row.push(value.value());
+        self
+    }
+
+    /// Puts the row below those before.
+    fn end_row(&mut self) {
+        for (value, column) in self.row.drain(..).zip(&mut self.columns) {
+            column.push(value);
+        }
+    }
 }
 
 impl Insert {
-    /// `into` is everything before the rows (`INSERT INTO t (a, b) VALUES`), `then` what follows them.
+    /// `into` is everything before the rows (`INSERT INTO t (a, b)`), `then` what follows them.
     pub const fn new(into: &'static str, columns: usize, then: &'static str) -> Self {
-        let texts = [const { OnceLock::new() }; CHUNK.ilog2() as usize + 1];
-        Self { into, columns, then, texts, one: OnceLock::new() }
+        Self { into, columns, then, postgres: OnceLock::new(), sqlite: OnceLock::new() }
     }
 
     /// Inserts `rows`, each as `bind` adds its columns, and gives the number of rows written.
@@ -34,7 +56,7 @@ impl Insert {
         &'static self,
         conn: &mut Conn,
         mut rows: &[T],
-        bind: impl for<'q> Fn(Query<'q>, &T) -> Query<'q>,
+        bind: impl Fn(Cells, &T) -> Cells,
     ) -> Result<u64> {
         let mut written = 0;
         while let Some((query, rest)) = self.next(conn, rows, &bind) {
@@ -49,7 +71,7 @@ impl Insert {
         &'static self,
         conn: &mut Conn,
         mut rows: &[T],
-        bind: impl for<'q> Fn(Query<'q>, &T) -> Query<'q>,
+        bind: impl Fn(Cells, &T) -> Cells,
         map: impl Fn(&Row) -> Result<R>,
     ) -> Result<Vec<R>> {
         let mut returned = Vec::new();
@@ -65,34 +87,32 @@ impl Insert {
         &'static self,
         conn: &'c mut Conn,
         rows: &'t [T],
-        bind: impl for<'q> Fn(Query<'q>, &T) -> Query<'q>,
+        bind: impl Fn(Cells, &T) -> Cells,
     ) -> Option<(Query<'c>, &'t [T])> {
-        let (size, text) = if conn.is_postgres() {
-            let size = 1usize << rows.len().min(CHUNK).checked_ilog2()?;
-            let text = &self.texts[size.ilog2() as usize];
-            (size, text.get_or_init(|| self.text(size, '$')))
-        } else if rows.is_empty() {
-            return None;
-        } else {
-            (1, self.one.get_or_init(|| self.text(1, '?')))
-        };
-        let (chunk, rest) = rows.split_at(size);
-        let text = AssertSqlSafe(text.clone()).into_sql_str();
-        Some((chunk.iter().fold(conn.query(text), bind), rest))
+        let (first, rest) = rows.split_first()?;
+        if !conn.is_postgres() {
+            let text = self.sqlite.get_or_init(|| self.text(false)).clone();
+            let query = conn.query(AssertSqlSafe(text).into_sql_str());
+            return Some((query.bind_row(bind(Cells::default(), first).row), rest));
+        }
+        let mut cells = Cells::default();
+        for row in rows {
+            cells = bind(cells, row);
+            cells.end_row();
+        }
+        let text = self.postgres.get_or_init(|| self.text(true)).clone();
+        let query = conn.query(AssertSqlSafe(text).into_sql_str());
+        Some((cells.columns.into_iter().fold(query, Query::bind_column), &[]))
     }
 
-    fn text(&self, rows: usize, mark: char) -> Arc<str> {
-        let mut text = String::from(self.into);
-        for row in 0..rows {
-            text.push_str(if row == 0 { " (" } else { ", (" });
-            for column in 1..=self.columns {
-                let comma = if column == 1 { "" } else { ", " };
-                let _ = write!(text, "{comma}{mark}{}", row * self.columns + column);
-            }
-            text.push(')');
+    fn text(&self, postgres: bool) -> Arc<str> {
+        let mark = if postgres { '$' } else { '?' };
+        let mut places = String::new();
+        for column in 1..=self.columns {
+            let comma = if column == 1 { "" } else { ", " };
+            let _ = write!(places, "{comma}{mark}{column}");
         }
-        text.push(' ');
-        text.push_str(self.then);
-        text.into()
+        let rows = if postgres { "SELECT * FROM unnest(" } else { "VALUES (" };
+        format!("{} {rows}{places}) {}", self.into, self.then).into()
     }
 }

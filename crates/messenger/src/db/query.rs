@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::remote::WITHIN;
 use super::sqlite::{Lent, Link};
-use super::value::{Bind, Load, Value};
+use super::value::{Array, Bind, Load, Value};
 use super::{Error, Remote, Result};
 
 /// A connection to either database.
@@ -122,6 +122,22 @@ impl Query<'_> {
                 }
             }
         }
+    }
+
+    /// Binds all values for SQLite at once.
+    pub(super) fn bind_row(mut self, values: Vec<Value>) -> Self {
+        self.args = Args::Sqlite(values);
+        self
+    }
+
+    /// Binds the next value for PostgreSQL, which is an array.
+    pub(super) fn bind_column(mut self, column: Array) -> Self {
+        if let Args::Postgres(args) = &mut self.args
+            && let Err(error) = column.add_to(args)
+        {
+            self.failed.get_or_insert(error);
+        }
+        self
     }
 
     /// Runs it and gives the number of rows that it changed.

@@ -15,7 +15,7 @@ use crate::users::Cards;
 
 static INSERT: Insert = Insert::new(
     "INSERT INTO messages (id, conversation_id, sender_id, parent_id, content, key_id, revision,
-        created_at, status, pending, terms) VALUES",
+        created_at, status, pending, terms)",
     11,
     "",
 );
@@ -44,7 +44,7 @@ pub async fn insert(conn: &mut Conn, rows: &[(&NewRow, Stored)]) -> Result<()> {
 
 static MERGE: Insert = Insert::new(
     "INSERT INTO messages (id, conversation_id, sender_id, parent_id, content, key_id, revision,
-        created_at, edited_at, deleted_at, status, pending, terms) VALUES",
+        created_at, edited_at, deleted_at, status, pending, terms)",
     13,
     // The higher revision wins, and deletion is for ever.
     "ON CONFLICT (id) DO UPDATE SET content = excluded.content, key_id = excluded.key_id,

@@ -9,7 +9,7 @@ use super::entry::{Entry, EventKind, NewEntry};
 use crate::db::{Conn, Insert, Result, Row, Statement};
 
 static APPEND: Insert = Insert::new(
-    "INSERT INTO event_log (kind, conversation_id, subject, user_id, created_at) VALUES",
+    "INSERT INTO event_log (kind, conversation_id, subject, user_id, created_at)",
     5,
     "",
 );

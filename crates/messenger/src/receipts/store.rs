@@ -14,7 +14,7 @@ use crate::users;
 
 static ADVANCE: Insert = Insert::new(
     "INSERT INTO receipts (conversation_id, origin, user_id, id, delivered_from, delivered_to,
-        delivered_at, seen_from, seen_to, seen_at, read_to, untold) VALUES",
+        delivered_at, seen_from, seen_to, seen_at, read_to, untold)",
     12,
     // Forwards only. What was between the old and the new position has been reached now.
     "ON CONFLICT (conversation_id, origin, user_id) DO UPDATE SET
@@ -101,11 +101,8 @@ pub async fn states(conn: &mut Conn, ids: &[Uuid]) -> Result<HashMap<Uuid, Recei
     Ok(conn.sql_in(SELECT, &[], ids).all(read).await?.into_iter().collect())
 }
 
-static TOLD: Insert = Insert::new(
-    "UPDATE receipts SET untold = 0 WHERE (id, delivered_to, seen_to) IN (VALUES",
-    3,
-    ")",
-);
+static TOLD: Insert =
+    Insert::new("UPDATE receipts SET untold = 0 WHERE (id, delivered_to, seen_to) IN (", 3, ")");
 
 /// The app of the messages has been told these states; gives the registers that have moved on since, of which it must
 /// be told again.

@@ -68,7 +68,7 @@ pub struct NewEvent {
 }
 
 static OUTBOX: Insert =
-    Insert::new("INSERT INTO outbox (peer, seq, kind, subject, trace, created_at) VALUES", 6, "");
+    Insert::new("INSERT INTO outbox (peer, seq, kind, subject, trace, created_at)", 6, "");
 
 /// Writes events for a peer, in the transaction of what they tell of.
 ///

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::db::{Conn, Insert, Result, Row};
 
-static QUEUE: Insert = Insert::new("INSERT INTO search_queue (message_id) VALUES", 1, "");
+static QUEUE: Insert = Insert::new("INSERT INTO search_queue (message_id)", 1, "");
 
 /// Says that messages are new or have changed, in the transaction in which they do.
 pub async fn enqueue(conn: &mut Conn, messages: &[MessageId]) -> Result<()> {
@@ -91,7 +91,7 @@ async fn put(conn: &mut Conn, documents: &[Document]) -> Result<()> {
 async fn put_arrays(conn: &mut Conn, documents: &[Document]) -> Result<()> {
     static DOCUMENTS: Insert = Insert::new(
         "INSERT INTO search_documents (message_id, revision, terms)
-         SELECT v.message_id, v.revision, CAST(v.terms AS bigint[]) FROM (VALUES",
+         SELECT v.message_id, v.revision, CAST(v.terms AS bigint[]) FROM (",
         3,
         ") v (message_id, revision, terms)
          ON CONFLICT (message_id) DO UPDATE SET revision = excluded.revision,
@@ -109,13 +109,12 @@ async fn put_arrays(conn: &mut Conn, documents: &[Document]) -> Result<()> {
 
 async fn put_texts(conn: &mut Conn, documents: &[Document]) -> Result<()> {
     static DOCUMENTS: Insert = Insert::new(
-        "INSERT INTO search_documents (message_id, revision) VALUES",
+        "INSERT INTO search_documents (message_id, revision)",
         2,
         "ON CONFLICT (message_id) DO UPDATE SET revision = excluded.revision",
     );
     const NUMBERS: &str = "SELECT message_id, doc FROM search_documents WHERE message_id IN ({})";
-    static TERMS: Insert =
-        Insert::new("INSERT OR REPLACE INTO search_terms (rowid, terms) VALUES", 2, "");
+    static TERMS: Insert = Insert::new("INSERT OR REPLACE INTO search_terms (rowid, terms)", 2, "");
     DOCUMENTS
         .all(conn, documents, |query, document| {
             query.bind(document.message).bind(document.revision)

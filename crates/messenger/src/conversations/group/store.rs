@@ -70,7 +70,7 @@ fn entry(row: &Row) -> Result<Entry> {
 
 static CHANGES: Insert = Insert::new(
     "INSERT INTO changes
-        (conversation_id, at, app, kind, user_id, actor_id, role, title) VALUES",
+        (conversation_id, at, app, kind, user_id, actor_id, role, title)",
     8,
     "ON CONFLICT (conversation_id, at, app, kind, user_id) DO NOTHING",
 );
@@ -104,7 +104,7 @@ pub async fn insert(conn: &mut Conn, id: ConversationId, entries: &[Entry]) -> R
 
 static SEATS: Insert = Insert::new(
     "INSERT INTO participants
-        (conversation_id, user_id, role, joined_at, left_at, changed_at, changed_app) VALUES",
+        (conversation_id, user_id, role, joined_at, left_at, changed_at, changed_app)",
     7,
     "ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role,
         joined_at = excluded.joined_at, left_at = excluded.left_at,
