@@ -3,10 +3,13 @@
 use e2e::{Client, Database, Pair, eventually, on_both_databases};
 use serde_json::{Value, json};
 
+use crate::support::sql::Sql;
+
 on_both_databases!(
     filters_combine_and_leave_what_they_say,
     dates_are_days_or_moments,
     a_filter_that_cannot_be_understood_is_refused,
+    the_count_is_of_all_that_the_caller_may_see,
 );
 
 fn texts(reply: &e2e::Reply) -> Vec<String> {
@@ -109,4 +112,68 @@ async fn a_filter_that_cannot_be_understood_is_refused(database: Database) {
     let reply = alice.get("/api/chats/messages/?ordering=x").await;
     assert!(reply.text.contains("-created_at"), "the allowed ones are named");
     pair.stop().await;
+}
+
+/// Whether they are looked up or counted one by one.
+async fn the_count_is_of_all_that_the_caller_may_see(database: Database) {
+    let pair = Pair::start(database).await;
+    let (alice, bob) = (pair.a.client().join("alice").await, pair.b.client().join("bob").await);
+    let carol = pair.a.client().join("carol").await;
+    alice.send("carol", "to carol").await;
+    let group = json!({ "participants": ["carol", "bob@app-b"], "title": "All" });
+    let group = alice.post("/api/chats/conversations/", &group).await.expect(201).str("id");
+    let say = async |client: &Client, text: &str| {
+        let body = json!({ "conversation": group, "content": text });
+        client.post("/api/chats/messages/", &body).await.expect(201).json
+    };
+    for text in ["one", "two", "three"] {
+        say(&alice, text).await;
+    }
+    let edited = say(&carol, "four").await;
+    let path = format!("/api/chats/messages/{}/", edited["id"].as_str().unwrap());
+    carol.patch(&path, &json!({ "content": "four, edited" })).await.expect(200);
+    let deleted = say(&carol, "five").await;
+    let path = format!("/api/chats/messages/{}/", deleted["id"].as_str().unwrap());
+    carol.delete(&path).await.expect(204);
+    eventually("bob has them", || async { (bob.read(&group).await.len() >= 5).then_some(()) })
+        .await;
+    say(&bob, "six").await;
+    eventually("alice has it", || async { (alice.read(&group).await.len() >= 6).then_some(()) })
+        .await;
+    let id = carol.get("/api/auth/me/").await.expect(200).str("id");
+    let seat = format!("/api/chats/conversations/{group}/participants/{id}/");
+    carol.delete(&seat).await.expect(204);
+    say(&alice, "after carol").await;
+    eventually("bob has it", || async { (bob.read(&group).await.len() >= 7).then_some(()) }).await;
+
+    for (client, [all, inbox]) in [(&alice, [8, 3]), (&bob, [7, 6]), (&carol, [7, 5])] {
+        let in_group = format!("/api/chats/conversations/{group}/messages/");
+        for path in ["/api/chats/messages/", "/api/messages/inbox/", &in_group] {
+            for query in ["", "&unread=true", "&start_date=2020-01-01", "&user=alice@app-a"] {
+                let one = client.get(&format!("{path}?page_size=1{query}")).await.expect(200);
+                let whole = client.get(&format!("{path}?page_size=100{query}")).await.expect(200);
+                assert_eq!(one.json["count"], whole.results().len(), "{path} {query}");
+            }
+        }
+        let count = async |path: &str| client.get(path).await.expect(200).json["count"].clone();
+        assert_eq!(count("/api/chats/messages/?page_size=1").await, all);
+        assert_eq!(count("/api/messages/inbox/?page_size=1").await, inbox);
+    }
+    for app in [&pair.a, &pair.b] {
+        let mut sql = Sql::open(&app.storage).await;
+        assert_eq!(wrong_tallies(&mut sql).await, "0");
+        sql.run("DELETE FROM messages WHERE deleted_at IS NOT NULL").await;
+        assert_eq!(wrong_tallies(&mut sql).await, "0");
+    }
+    assert_eq!(alice.get("/api/chats/messages/?page_size=1").await.expect(200).json["count"], 7);
+    pair.stop().await;
+}
+
+/// How many tallies are not what there is.
+async fn wrong_tallies(sql: &mut Sql) -> String {
+    sql.text(
+        "SELECT CAST(count(*) AS TEXT) FROM tallies t WHERE t.messages <> (SELECT count(*)
+            FROM messages m WHERE m.conversation_id = t.conversation_id AND m.sender_id = t.sender_id)",
+    )
+    .await
 }

@@ -456,6 +456,13 @@ impl Run<'_> {
             assert!(shown.eq(written), "in the order in which {app} has written them");
         }
         for which in [0, 1] {
+            // What is counted without being looked at, too.
+            let path =
+                format!("/api/chats/conversations/{}/messages/?page_size=1", self.conversation);
+            let token = self.world.token(which);
+            let node = &self.nodes[which];
+            let (_, page) = self.world.call(node, token, Method::GET, &path, None).await;
+            assert_eq!(page["count"], a.len(), "{page}");
             for word in ["wrote", "edited"] {
                 let path = format!("/api/chats/messages/?search={word}&page_size=100");
                 let (status, page) = self

@@ -31,6 +31,7 @@ const fn table(name: &'static str, columns: &'static [(&'static str, Kind)]) -> 
 
 /// What a backup leaves out: what is made anew from the rest, and what counts for a moment.
 pub const LEFT_OUT: &[&str] = &[
+    "tallies",
     "search_queue",
     "search_documents",
     "search_terms",

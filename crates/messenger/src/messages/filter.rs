@@ -136,6 +136,17 @@ impl Filter {
         })
     }
 
+    /// Whether it leaves, of each conversation, all messages or all of others.
+    pub(super) fn is_whole(&self) -> bool {
+        let Self { unread, sender, parent, from, until, terms, .. } = self;
+        !unread
+            && sender.is_none()
+            && parent.is_none()
+            && from.is_none()
+            && until.is_none()
+            && terms.is_none()
+    }
+
     /// The conditions on a message `x` and on the caller's participation `p` in its conversation.
     pub(super) fn conditions(&self, statement: &mut Statement) -> Conditions {
         let mut of_participants = format!("p.user_id = {}", statement.id(self.caller.uuid()));

@@ -313,15 +313,24 @@ pub async fn takes_part(conn: &mut Conn, id: ConversationId, user: UserId) -> Re
     Ok(conn.sql(SELECT).bind(id.uuid()).bind(user.uuid()).one(|row| row.take::<i64>()).await? > 0)
 }
 
-/// How many messages a filter leaves: a walk through that part of the index, conversation by conversation. As a join
-/// PostgreSQL would rather read the whole table.
+/// How many messages a filter leaves. All of a conversation, or all of others, are looked up in its tallies; what more a
+/// filter asks for, and what somebody sees who has left, is counted one by one, by a walk through that part of the index,
+/// conversation by conversation. As a join PostgreSQL would rather read the whole table.
 pub async fn count(conn: &mut Conn, filter: &Filter) -> Result<i64> {
     let mut statement = Statement::on(conn);
-    let conditions = filter.conditions(&mut statement);
+    let Conditions { of_participants, of_messages, source } = filter.conditions(&mut statement);
+    let walk = format!("(SELECT count(*) FROM {source} WHERE {of_messages})");
+    let each = if filter.is_whole() {
+        let of_whom = if filter.of_others { "AND t.sender_id <> p.user_id" } else { "" };
+        format!(
+            "CASE WHEN p.left_at IS NULL THEN (SELECT sum(t.messages) FROM tallies t
+                WHERE t.conversation_id = p.conversation_id {of_whom}) ELSE {walk} END"
+        )
+    } else {
+        walk
+    };
     let text = format!(
-        "SELECT CAST(COALESCE(sum((SELECT count(*) FROM {} WHERE {})), 0) AS BIGINT)
-         FROM participants p WHERE {}",
-        conditions.source, conditions.of_messages, conditions.of_participants
+        "SELECT CAST(COALESCE(sum({each}), 0) AS BIGINT) FROM participants p WHERE {of_participants}"
     );
     statement.run(conn, text).one(|row| row.take()).await
 }
